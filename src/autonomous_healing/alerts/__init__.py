@@ -1,0 +1,1 @@
+"""Who is told, how and how often. Knows reports and health, not how anything is healed."""

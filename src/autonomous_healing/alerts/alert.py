@@ -1,0 +1,64 @@
+"""What is told to people, as plain facts with a life cycle."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+
+class AlertLevel(IntEnum):
+    INFO = 0
+    WARNING = 1
+    ERROR = 2
+    CRITICAL = 3
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+class AlertState(StrEnum):
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+#: The allowed moves; anything else is a bug.
+ALLOWED = {
+    AlertState.FIRING: frozenset({AlertState.RESOLVED}),
+    AlertState.RESOLVED: frozenset[AlertState](),
+}
+
+
+class IllegalMove(RuntimeError):
+    """An alert was asked for a move that its table does not allow."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alert:
+    """One trouble, told once and updated while it lasts."""
+
+    id: str  #: "alert_<n>_<epoch>"
+    fingerprint: str  #: of (code, source, scope)
+    timestamp: datetime
+    level: AlertLevel
+    title: str
+    message: str
+    source: str
+    endpoint: str
+    code: str
+    cluster: str
+    health_status: str
+    error_rate: float | None
+    affected_endpoints: tuple[str, ...]
+    healing_attempted: bool
+    healing_successful: bool
+    tried: tuple[str, ...]
+    recommended_actions: tuple[str, ...]
+    state: AlertState = AlertState.FIRING
+    occurrences: int = 1
+    auto_resolve: bool = True
+    resolved_at: datetime | None = None
+
+    def resolved(self, at: datetime) -> "Alert":
+        if AlertState.RESOLVED not in ALLOWED[self.state]:
+            raise IllegalMove(f"{self.id}: {self.state} -> {AlertState.RESOLVED}")
+        return replace(self, state=AlertState.RESOLVED, resolved_at=at)

@@ -1,0 +1,114 @@
+"""What stands between wanting to call a provider and calling it: breaker, key, quota, budget."""
+
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from autonomous_healing.endpoint_healing.codes import SERVER_ERROR
+from autonomous_healing.endpoint_healing.endpoints import Endpoint, Source
+from autonomous_healing.endpoint_healing.health import HealthWindow
+from autonomous_healing.endpoint_healing.keys import Key, KeyRing, NoKey
+from autonomous_healing.endpoint_healing.options import HealingSettings, QuotaWindowSettings
+from autonomous_healing.endpoint_healing.quota import QuotaLedger, QuotaSpent
+from autonomous_healing.resilience import BreakerSettings, BreakerState, CircuitBreaker, Clock, RetryBudget
+
+
+class Refused(Exception):
+    """No call is made: the code that caused it, and in how many seconds it may be made."""
+
+    def __init__(self, code: str, retry_after: float | None, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLimits:
+    """What one source's calls share."""
+
+    keys: KeyRing
+    ledger: QuotaLedger
+    budget: RetryBudget
+
+
+class Admission:
+    """The state of every target: one breaker per (endpoint, host), one health window per endpoint."""
+
+    def __init__(
+        self,
+        sources: Iterable[Source],
+        secrets: Mapping[str, Iterable[str]],
+        quotas: Mapping[str, tuple[QuotaWindowSettings, ...]],
+        settings: HealingSettings,
+        clock: Clock,
+    ) -> None:
+        self._clock = clock
+        self._settings = settings
+        self._limits = {
+            source.id: SourceLimits(
+                KeyRing(source, secrets.get(source.id, ()), clock, settings.keys),
+                QuotaLedger(source.id, quotas.get(source.id, ()), clock),
+                RetryBudget(
+                    clock=clock,
+                    ratio=settings.retry_budget.ratio,
+                    window=settings.retry_budget.window,
+                    floor=settings.retry_budget.floor,
+                ),
+            )
+            for source in sources
+        }
+        self._breakers: dict[tuple[str, str], CircuitBreaker] = {}
+        self._windows: dict[str, HealthWindow] = {}
+
+    def limits(self, source: Source) -> SourceLimits:
+        return self._limits[source.id]
+
+    def window(self, endpoint: Endpoint) -> HealthWindow:
+        if endpoint.place not in self._windows:
+            self._windows[endpoint.place] = HealthWindow(self._clock, self._settings.window)
+        return self._windows[endpoint.place]
+
+    def breaker(self, endpoint: Endpoint, host: str) -> CircuitBreaker:
+        target = (endpoint.place, host)
+        if target not in self._breakers:
+            options = self._settings.breaker
+            self._breakers[target] = CircuitBreaker(
+                name=f"{endpoint.place}@{host}",
+                clock=self._clock,
+                settings=BreakerSettings(
+                    consecutive=options.consecutive,
+                    ratio=options.ratio,
+                    min_calls=options.min_calls,
+                    window=options.window,
+                    open_base=options.open_base,
+                    open_cap=options.open_cap,
+                    jitter=options.jitter,
+                    half_open_successes=options.half_open_successes,
+                ),
+                rng=random.Random(),
+            )
+        return self._breakers[target]
+
+    def breakers(self) -> list[CircuitBreaker]:
+        return list(self._breakers.values())
+
+    def choose_host(self, endpoint: Endpoint) -> str:
+        """The first host whose circuit lets a call through; the first of all when none does."""
+        hosts = endpoint.source.hosts
+        return next((host for host in hosts if self.breaker(endpoint, host).would_allow()), hosts[0])
+
+    def admit(self, endpoint: Endpoint, host: str, *, avoid_key: str | None, probe: bool) -> Key | None:
+        """The key to call with (None where none is needed). Raises `Refused`."""
+        limits = self.limits(endpoint.source)
+        breaker = self.breaker(endpoint, host)
+        if not breaker.allow():
+            wait = breaker.retry_after()
+            raise Refused(breaker.reason or SERVER_ERROR, wait, f"circuit open for {wait:.0f}s more")
+        try:
+            key = limits.keys.choose(endpoint.name, exclude=avoid_key)
+            limits.ledger.charge(probe=probe)
+        except (NoKey, QuotaSpent) as limit:
+            if breaker.state is BreakerState.HALF_OPEN:
+                breaker.release_trial()
+            raise Refused(limit.code, limit.retry_after, str(limit)) from None
+        return key

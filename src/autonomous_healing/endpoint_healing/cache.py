@@ -1,0 +1,62 @@
+"""The last good copy of every answer, for the hour in which the source has none."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+from autonomous_healing.endpoint_healing.call import Call, Response
+from autonomous_healing.endpoint_healing.endpoints import DataKind
+from autonomous_healing.endpoint_healing.fidelity import Fidelity
+from autonomous_healing.endpoint_healing.options import CacheSettings
+from autonomous_healing.resilience import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    response: Response
+    kind: DataKind
+    kept_at: float  #: monotonic seconds
+
+
+class ResponseCache:
+    """Validated answers of full fidelity, bounded by count and bytes; the least recently used goes first."""
+
+    def __init__(self, settings: CacheSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._copies: OrderedDict[str, _Copy] = OrderedDict()
+        self.bytes_held = 0
+
+    def __len__(self) -> int:
+        return len(self._copies)
+
+    def keep(self, call: Call, response: Response) -> None:
+        """Remember a good answer; suspect, aged or unfaithful ones are not worth keeping."""
+        if response.suspect or response.age is not None or response.fidelity is not Fidelity.EXACT:
+            return
+        if len(response.body) > self._settings.max_body_mb * 1_048_576:
+            return
+        self._forget(call.resource)
+        self._copies[call.resource] = _Copy(response, call.kind, self._clock.monotonic())
+        self.bytes_held += len(response.body)
+        while len(self._copies) > self._settings.max_entries or self._too_heavy():
+            self._forget(next(iter(self._copies)))
+
+    def last_good(self, call: Call) -> Response | None:
+        """The copy with its age and its honest level, or None when there is none inside its windows."""
+        copy = self._copies.get(call.resource)
+        if copy is None:
+            return None
+        self._copies.move_to_end(call.resource)
+        age = self._clock.monotonic() - copy.kept_at
+        lifetimes = self._settings.kinds.of(copy.kind)
+        if age > lifetimes.fresh + lifetimes.if_error:
+            return None
+        level = Fidelity.EXACT if age <= lifetimes.fresh else Fidelity.STALE
+        return replace(copy.response, age=age, fidelity=level)
+
+    def _forget(self, resource: str) -> None:
+        if copy := self._copies.pop(resource, None):
+            self.bytes_held -= len(copy.response.body)
+
+    def _too_heavy(self) -> bool:
+        return self.bytes_held > self._settings.max_mb * 1_048_576

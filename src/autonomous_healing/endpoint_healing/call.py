@@ -1,0 +1,116 @@
+"""One request for data, what came of it, and how it failed. Facts only: nothing here knows how to heal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from autonomous_healing.endpoint_healing.endpoints import DataKind, Endpoint
+from autonomous_healing.endpoint_healing.fidelity import Fidelity, Policy
+from autonomous_healing.endpoint_healing.records import Record
+from autonomous_healing.resilience import Deadline
+
+Origin = Literal["live", "probe", "drill"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """One request for data, from a caller or from a probe."""
+
+    id: UUID  #: of its trail
+    endpoint: Endpoint
+    params: Mapping[str, str]
+    policy: Policy
+    deadline: Deadline
+    origin: Origin = "live"
+    headers: Mapping[str, str] = field(default_factory=dict)  #: the caller's, as far as they may go upstream
+
+    @property
+    def resource(self) -> str:
+        return self.endpoint.resource(self.params)
+
+    @property
+    def kind(self) -> DataKind:
+        return self.endpoint.kind_of(self.params)
+
+    def with_params(self, **changes: str) -> "Call":
+        return replace(self, params={**self.params, **changes})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Response:
+    """An answer that was judged and found good, and where it is from."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)  #: of the upstream, those that mean the data
+    source: str
+    host: str
+    fetched_at: datetime
+    record: Record | None = None
+    fidelity: Fidelity = Fidelity.EXACT
+    age: float | None = None  #: seconds since it was true upstream; None when it was fetched for this request
+    original: str = ""  #: the symbol or series that was asked for, where another is delivered
+    actual: str = ""  #: the one delivered
+    truncated: bool = False
+    suspect: bool = False
+    delayed: bool = False
+
+
+class Trouble(StrEnum):
+    """Why no answer came at all."""
+
+    TIMED_OUT = "timed_out"
+    SOFT_TIMEOUT = "soft_timeout"  #: the attempt goes on in the background
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong with an answer that did come."""
+
+    code: str
+    message: str
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class BadAnswer:
+    """The answer that was refused, as the provider gave it, secrets removed."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """One request to an endpoint that brought no usable data."""
+
+    endpoint: Endpoint
+    host: str
+    observed_at: datetime  #: when the exchange began
+    elapsed: timedelta
+    status: int | None = None  #: None when no answer came at all
+    trouble: Trouble | None = None
+    finding: Finding | None = None
+    refused: str | None = None  #: the code for which no call was made
+    retry_after: float | None = None  #: seconds, from the upstream or from what refused
+    key_alias: str | None = None
+    message: str = ""
+    answer: BadAnswer | None = None
+    record: Record | None = None  #: of an answer that is well formed but too old
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FailedCall:
+    """A failure with the question that it failed to answer."""
+
+    call: Call
+    failure: Failure
+
+    def __str__(self) -> str:
+        return f"{self.call.resource}: {self.failure.message}"

@@ -1,0 +1,160 @@
+"""The five providers as they are known: their question forms in code, their settings as defaults."""
+
+from collections.abc import Mapping
+
+from autonomous_healing.endpoint_healing.endpoints import Auth, DataKind, Endpoint, Source
+from autonomous_healing.endpoint_healing.options import QuotaWindowSettings, SourceSettings
+
+
+def default_sources() -> dict[str, SourceSettings]:
+    """Hosts, limits and times of the five providers; a fresh mapping each time."""
+    return {
+        "yahoo_finance": SourceSettings(
+            hosts=("https://query1.finance.yahoo.com", "https://query2.finance.yahoo.com"),
+            expected_response=2.0,
+            retry_delay=1.0,
+            quota=(QuotaWindowSettings(seconds=60.0, limit=2000),),
+        ),
+        "fred_api": SourceSettings(
+            hosts=("https://api.stlouisfed.org",),
+            keys=("FRED_API_KEY", "FRED_API_KEY_2"),
+            rotate_on=("invalid", "limited", "drained"),
+            expected_response=1.5,
+            retry_delay=0.5,
+            quota=(QuotaWindowSettings(seconds=60.0, limit=120),),
+        ),
+        "polygon_io": SourceSettings(
+            hosts=("https://api.polygon.io",),
+            keys=("POLYGON_IO_API_KEY", "POLYGON_IO_API_KEY_2"),
+            expected_response=0.8,
+            retry_delay=2.0,
+            timeout=5.0,
+            quota=(QuotaWindowSettings(seconds=60.0, limit=100),),
+        ),
+        "alpha_vantage": SourceSettings(
+            hosts=("https://www.alphavantage.co",),
+            keys=("ALPHA_VANTAGE_API_KEY", "ALPHA_VANTAGE_API_KEY_2"),
+            expected_response=2.5,
+            retry_delay=12.0,
+            timeout=15.0,
+            quota=(
+                QuotaWindowSettings(seconds=1.0, limit=1),
+                QuotaWindowSettings(seconds=60.0, limit=5, probe_share=0.2),
+                QuotaWindowSettings(seconds=86400.0, limit=25),
+            ),
+        ),
+        "exchange_rate_api": SourceSettings(
+            hosts=("https://v6.exchangerate-api.com",),
+            keys=("EXCHANGERATE_API_KEY", "EXCHANGERATE_API_KEY_2"),
+            expected_response=1.0,
+            retry_delay=2.0,
+            quota=(QuotaWindowSettings(seconds=2592000.0, limit=1500),),
+        ),
+    }
+
+
+#: id -> (display name, proxy path segment, where the key goes, secret parameters)
+_KNOWN: dict[str, tuple[str, str, Auth, frozenset[str]]] = {
+    "yahoo_finance": ("Yahoo Finance", "yahoo", Auth(), frozenset({"crumb"})),
+    "fred_api": ("FRED", "fred", Auth(place="query", name="api_key"), frozenset({"api_key"})),
+    "polygon_io": ("Polygon.io", "polygon", Auth(place="query", name="apiKey"), frozenset({"apikey"})),
+    "alpha_vantage": (
+        "Alpha Vantage",
+        "alpha-vantage",
+        Auth(place="query", name="apikey"),
+        frozenset({"apikey"}),
+    ),
+    "exchange_rate_api": ("Exchange Rate API", "exchange-rate", Auth(place="path"), frozenset({"apikey"})),
+}
+
+SOURCE_IDS = tuple(_KNOWN)
+
+_AGGS = "/v2/aggs/ticker/{ticker}/range/{multiplier}/{timespan}/{from}/{to}"
+_PREV = "/v2/aggs/ticker/{ticker}/prev"
+
+#: source -> (name, upstream path, proxy routes, kind, parameters added)
+_ENDPOINTS: dict[str, tuple[tuple[str, str, tuple[str, ...], DataKind, dict[str, str]], ...]] = {
+    "yahoo_finance": (
+        # The keyless chart API carries the quote in its `meta`; the quote API proper wants a session.
+        ("/quote", "/v8/finance/chart/{symbol}", (), DataKind.QUOTE, {"interval": "1d", "range": "1d"}),
+        (
+            "/chart",
+            "/v8/finance/chart/{symbol}",
+            ("/chart/{symbol}", "/v8/finance/chart/{symbol}"),
+            DataKind.DAILY,
+            {"interval": "1d", "range": "5d"},
+        ),
+    ),
+    "fred_api": (
+        ("/series", "/fred/series", ("/series",), DataKind.REFERENCE, {"file_type": "json"}),
+        (
+            "/observations",
+            "/fred/series/observations",
+            ("/observations", "/series/observations"),
+            DataKind.MACRO,
+            {"file_type": "json"},
+        ),
+    ),
+    "polygon_io": (
+        ("/v2/aggs", _AGGS, ("/aggs", _AGGS), DataKind.DAILY, {"multiplier": "1", "timespan": "day"}),
+        ("/v2/prev", _PREV, ("/prev", _PREV), DataKind.DAILY, {}),
+    ),
+    "alpha_vantage": (("/query", "/query", ("/query",), DataKind.OTHER, {}),),
+    "exchange_rate_api": (
+        ("/latest", "/v6/{key}/latest/{base}", ("/latest/{base}",), DataKind.FX, {}),
+        ("/pair", "/v6/{key}/pair/{base}/{target}", ("/pair/{base}/{target}",), DataKind.FX, {}),
+    ),
+}
+
+
+def build_source(source_id: str, settings: SourceSettings) -> Source:
+    """What we know of a provider with what the operator set."""
+    display_name, segment, auth, secret_params = _KNOWN[source_id]
+    return Source(
+        id=source_id,
+        display_name=display_name,
+        segment=segment,
+        auth=auth,
+        secret_params=secret_params,
+        hosts=tuple(host.rstrip("/") for host in settings.hosts),
+        expected_response=settings.expected_response,
+        retry_delay=settings.retry_delay,
+        quota_rest=settings.quota_rest,
+        rotate_on=frozenset(settings.rotate_on),
+    )
+
+
+def build_endpoints(sources: Mapping[str, SourceSettings]) -> tuple[Endpoint, ...]:
+    """All endpoints of the enabled sources."""
+    return tuple(
+        Endpoint(
+            source=source,
+            name=name,
+            path=path,
+            routes=routes,
+            kind=kind,
+            timeout=settings.timeout,
+            defaults=defaults,
+        )
+        for source_id, settings in sources.items()
+        if settings.enabled
+        for source in (build_source(source_id, settings),)
+        for name, path, routes, kind, defaults in _ENDPOINTS[source_id]
+    )
+
+
+def session_quote(yahoo: Source) -> Endpoint:
+    """Yahoo's quote API proper: an alternate for quotes, not offered by itself."""
+    return Endpoint(
+        source=yahoo,
+        name="/session_quote",
+        path="/v7/finance/quote",
+        routes=(),
+        kind=DataKind.QUOTE,
+        defaults={},
+    )
+
+
+def endpoint_names() -> dict[str, tuple[str, ...]]:
+    """The endpoint names of each source, for settings to be checked against."""
+    return {source: tuple(row[0] for row in rows) for source, rows in _ENDPOINTS.items()}

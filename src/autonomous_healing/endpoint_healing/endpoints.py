@@ -1,0 +1,121 @@
+"""The data endpoints we stand in front of: who provides them, how they are asked and what they bring."""
+
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Literal
+from urllib.parse import quote, urlencode
+
+
+class DataKind(StrEnum):
+    """What kind of data an endpoint brings; freshness and stale windows go by it."""
+
+    QUOTE = "quote"
+    INTRADAY = "intraday"
+    DAILY = "daily"
+    MACRO = "macro"
+    FX = "fx"
+    REFERENCE = "reference"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Auth:
+    """Where a provider wants its key."""
+
+    place: Literal["none", "query", "path"] = "none"
+    name: str = ""  #: of the query parameter
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """A provider: what never changes about it in code, and what the operator set."""
+
+    id: str  #: "yahoo_finance"
+    display_name: str
+    segment: str  #: its first path segment on the proxy, "yahoo"
+    auth: Auth
+    secret_params: frozenset[str]  #: query parameters that never reach a cache key or a trail
+    hosts: tuple[str, ...]  #: base URLs, in order of preference
+    expected_response: float  #: seconds
+    retry_delay: float  #: seconds a throttled key rests where the provider does not say
+    quota_rest: float  #: seconds a spent quota is left alone where the provider does not say
+    rotate_on: frozenset[str]  #: key states that allow going over to another key
+
+    def __str__(self) -> str:
+        return self.id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """One kind of question that a provider answers."""
+
+    source: Source
+    name: str  #: "/chart"
+    path: str  #: upstream path with `{parameters}`
+    routes: tuple[str, ...]  #: paths below `/api/<segment>` on the proxy
+    kind: DataKind
+    timeout: float = 10.0  #: seconds for one attempt
+    defaults: Mapping[str, str]  #: parameters added where the caller gave none
+
+    @cached_property
+    def path_params(self) -> frozenset[str]:
+        """Parameters that stand in the path, the key aside."""
+        names = {name for _, name, _, _ in string.Formatter().parse(self.path) if name}
+        return frozenset(names - {"key"})
+
+    @property
+    def place(self) -> str:
+        """ "yahoo_finance/chart": where a fault of this endpoint is."""
+        return f"{self.source.id}{self.name}"
+
+    def kind_of(self, params: Mapping[str, str]) -> DataKind:
+        """The kind of data that these parameters ask for."""
+        return kind_by_params(self, params)
+
+    def upstream_path(self, params: Mapping[str, str], key: str | None) -> str:
+        """Path and query as sent to the provider, its key in its place."""
+        values = {name: quote(params[name], safe="") for name in self.path_params}
+        query = [(name, value) for name, value in params.items() if name not in self.path_params]
+        if key is not None and self.source.auth.place == "query":
+            query.append((self.source.auth.name, key))
+        path = self.path.format(**values, key=quote(key or "", safe=""))
+        return f"{path}?{urlencode(query)}" if query else path
+
+    def resource(self, params: Mapping[str, str]) -> str:
+        """The same for every way of asking the same: the key of copies and of comparisons."""
+        return f"{self.place}?{urlencode(sorted(params.items()))}"
+
+    def __str__(self) -> str:
+        return self.place
+
+
+def kind_by_params(endpoint: Endpoint, params: Mapping[str, str]) -> DataKind:
+    """Bars shorter than a day are intraday; Alpha Vantage tells by its function."""
+    match endpoint.source.id, endpoint.name:
+        case "yahoo_finance", "/chart":
+            short = params.get("interval", "1d")[-1:] in ("m", "h")
+            return DataKind.INTRADAY if short else DataKind.DAILY
+        case "polygon_io", "/v2/aggs":
+            short = params.get("timespan") in ("second", "minute", "hour")
+            return DataKind.INTRADAY if short else DataKind.DAILY
+        case "alpha_vantage", "/query":
+            return _kind_of_function(params.get("function", ""))
+        case _:
+            return endpoint.kind
+
+
+def _kind_of_function(function: str) -> DataKind:
+    match function.upper():
+        case "GLOBAL_QUOTE":
+            return DataKind.QUOTE
+        case "TIME_SERIES_INTRADAY":
+            return DataKind.INTRADAY
+        case "CURRENCY_EXCHANGE_RATE" | "FX_DAILY":
+            return DataKind.FX
+        case name if name.startswith(("TIME_SERIES_DAILY", "TIME_SERIES_WEEKLY", "TIME_SERIES_MONTHLY")):
+            return DataKind.DAILY
+        case _:
+            return DataKind.OTHER

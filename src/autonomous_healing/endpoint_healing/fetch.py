@@ -1,0 +1,259 @@
+"""One attempt at one target: admitted, sent, judged, and counted where it belongs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from autonomous_healing.endpoint_healing.admission import Admission, Refused
+from autonomous_healing.endpoint_healing.cache import ResponseCache
+from autonomous_healing.endpoint_healing.call import BadAnswer, Call, Failure, Finding, Response, Trouble
+from autonomous_healing.endpoint_healing.codes import STALE, Blame, blame_for
+from autonomous_healing.endpoint_healing.diagnosis import diagnose
+from autonomous_healing.endpoint_healing.endpoints import Endpoint, Source
+from autonomous_healing.endpoint_healing.freshness import Freshness, FrozenWatch
+from autonomous_healing.endpoint_healing.keys import Key
+from autonomous_healing.endpoint_healing.options import SoftTimeoutSettings
+from autonomous_healing.endpoint_healing.plausibility import Plausibility
+from autonomous_healing.endpoint_healing.records import Bars, Quote, Record
+from autonomous_healing.endpoint_healing.redaction import Redaction
+from autonomous_healing.endpoint_healing.retry_after import retry_after
+from autonomous_healing.endpoint_healing.upstream import Answer, Unanswered, Upstream
+from autonomous_healing.endpoint_healing.validators import read_answer
+from autonomous_healing.healing import CannotHeal
+from autonomous_healing.resilience import Clock, Deadline
+
+#: Headers of an upstream that speak of the data and may go on to the caller.
+RELAYED = ("cache-control", "etag", "last-modified", "expires", "location", "content-language")
+
+
+class FetchFailed(Exception):
+    """The attempt brought no usable data."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judges:
+    """Those who look at an answer after its shape, in this order."""
+
+    plausibility: Plausibility
+    freshness: Freshness
+    frozen: FrozenWatch
+    redaction: Redaction
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hop:
+    """Which target an attempt goes to, when it is not the usual one."""
+
+    host: str | None = None
+    avoid_key: str | None = None
+    seconds: float | None = None  #: less time than the endpoint's own
+    extra: bool = False  #: charged to the retry budget
+    fresh: bool = False  #: past every cache on the way
+
+
+FIRST = Hop()
+
+
+class Fetcher:
+    """Asks providers. Every call of the product to a provider goes through here."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        admission: Admission,
+        cache: ResponseCache,
+        judges: Judges,
+        clock: Clock,
+        *,
+        local_reserve: float,
+    ) -> None:
+        self.admission = admission
+        self._upstream = upstream
+        self._cache = cache
+        self._judges = judges
+        self._clock = clock
+        self._local_reserve = local_reserve  #: seconds of a healing kept for local answers
+
+    async def fetch(self, call: Call, hop: Hop = FIRST) -> Response:
+        """A judged answer, kept as last good copy.
+
+        Raises `FetchFailed`, and `CannotHeal` when an extra call would pass the retry budget.
+        """
+        endpoint, probe = call.endpoint, call.origin == "probe"
+        host = hop.host or self.admission.choose_host(endpoint)
+        budget = self.admission.limits(endpoint.source).budget
+        began, start = self._clock.now(), self._clock.monotonic()
+        if hop.extra and not budget.spend():
+            raise CannotHeal("retry budget spent")
+        if not hop.extra:
+            budget.count_first()
+        try:
+            key = self.admission.admit(endpoint, host, avoid_key=hop.avoid_key, probe=probe)
+        except Refused as refused:
+            raise FetchFailed(self._refusal(endpoint, host, began, refused)) from None
+        seconds = min(hop.seconds or endpoint.timeout, endpoint.timeout, call.deadline.remaining())
+        try:
+            outcome = await self._exchange(call, host, key, seconds, began, fresh=hop.fresh)
+        except BaseException:
+            self.admission.breaker(endpoint, host).release_trial()
+            raise
+        elapsed = self._clock.monotonic() - start
+        if isinstance(outcome, Failure):
+            self._count_failure(outcome)
+            raise FetchFailed(outcome)
+        self.admission.window(endpoint).record_success(elapsed)
+        self.admission.breaker(endpoint, host).record_success()
+        self._cache.keep(call, outcome)
+        return outcome
+
+    def soft_timeout(self, endpoint: Endpoint, settings: SoftTimeoutSettings) -> float:
+        """Seconds after which healing begins: by p95, or by twice the expected time until that is known."""
+        p95 = self.admission.window(endpoint).p95_seconds() or 2 * endpoint.source.expected_response
+        return min(max(settings.factor * p95, settings.min), settings.max)
+
+    def judge(self, call: Call, host: str, answer: Answer) -> Finding | Record | None:
+        """By rule and shape, then plausibility, freshness and movement; the first finding counts."""
+        read = read_answer(
+            call.endpoint.source.id, call.endpoint.name, answer.status, answer.body, call.params
+        )
+        if read is None or isinstance(read, Finding):
+            return read
+        now = self._clock.now()
+        return (
+            self._judges.plausibility.judge(read, now)
+            or self._judges.freshness.judge(read, call, now)
+            or self._judges.frozen.judge(read, call, host, now)
+            or read
+        )
+
+    def cannot_ask_again(self, source: Source) -> str | None:
+        """Why no extra call to this source may be decided now, or None."""
+        return None if self.admission.limits(source).budget.left() else "retry budget spent"
+
+    async def ask_again(self, call: Call, deadline: Deadline, hop: Hop) -> Response:
+        """One extra call inside what is left of a healing; raises `CannotHeal` with what came instead."""
+        seconds = deadline.remaining() - self._local_reserve
+        if seconds <= 0:
+            raise CannotHeal("no time left")
+        try:
+            return await self.fetch(call, replace(hop, seconds=seconds, extra=True))
+        except FetchFailed as again:
+            raise CannotHeal(again.failure.message) from None
+
+    def rejudged(self, call: Call, part: Response, body: bytes) -> Response:
+        """A body put together from parts, judged like any other; raises `CannotHeal`."""
+        verdict = self.judge(call, part.host, Answer(part.status, {}, body))
+        if isinstance(verdict, Finding):
+            raise CannotHeal(f"put together: {verdict.message}")
+        return replace(part, body=body, record=verdict)
+
+    async def _exchange(
+        self, call: Call, host: str, key: Key | None, seconds: float, began: datetime, *, fresh: bool
+    ) -> Response | Failure:
+        endpoint, start = call.endpoint, self._clock.monotonic()
+        url = host + endpoint.upstream_path(call.params, key.secret if key else None)
+        headers = {**call.headers, "Cache-Control": "no-cache"} if fresh else call.headers
+        try:
+            answer = await self._upstream.get(url, headers, seconds)
+        except Unanswered as none:
+            return self._failure(call, host, key, began, start, trouble=none.trouble, message=str(none))
+        if 300 <= answer.status < 400:
+            return self._response(call, host, answer, None)
+        verdict = self.judge(call, host, answer)
+        if isinstance(verdict, Finding) or answer.status >= 400:
+            finding = verdict if isinstance(verdict, Finding) else None
+            return self._failure(call, host, key, began, start, answer=answer, finding=finding)
+        return self._response(call, host, answer, verdict)
+
+    def _response(self, call: Call, host: str, answer: Answer, record: Record | None) -> Response:
+        redaction = self._judges.redaction
+        return Response(
+            status=answer.status,
+            content_type=answer.headers.get("content-type", "application/octet-stream"),
+            body=redaction.body(answer.body),
+            headers=_relayed(answer.headers, redaction),
+            source=call.endpoint.source.id,
+            host=host,
+            fetched_at=self._clock.now(),
+            record=record,
+            suspect=record is not None and self._judges.plausibility.suspect(record),
+            delayed=isinstance(record, Quote | Bars) and record.delayed,
+        )
+
+    def _failure(
+        self,
+        call: Call,
+        host: str,
+        key: Key | None,
+        began: datetime,
+        start: float,
+        *,
+        answer: Answer | None = None,
+        finding: Finding | None = None,
+        trouble: Trouble | None = None,
+        message: str = "",
+    ) -> Failure:
+        redaction = self._judges.redaction
+        if answer is not None and not message:
+            message = finding.message if finding else f"HTTP {answer.status}"
+        return Failure(
+            endpoint=call.endpoint,
+            host=host,
+            observed_at=began,
+            elapsed=timedelta(seconds=self._clock.monotonic() - start),
+            status=answer.status if answer else None,
+            trouble=trouble,
+            finding=finding,
+            retry_after=retry_after(answer.headers, self._clock.now()) if answer else None,
+            key_alias=key.alias if key else None,
+            message=redaction.text(message),
+            answer=_bad_answer(answer, redaction) if answer else None,
+            record=_old_record(call, answer, finding),
+        )
+
+    def _refusal(self, endpoint: Endpoint, host: str, began: datetime, refused: Refused) -> Failure:
+        return Failure(
+            endpoint=endpoint,
+            host=host,
+            observed_at=began,
+            elapsed=timedelta(0),
+            refused=refused.code,
+            retry_after=refused.retry_after,
+            message=str(refused),
+        )
+
+    def _count_failure(self, failure: Failure) -> None:
+        """Each blame moves only what it should."""
+        endpoint, code = failure.endpoint, diagnose(failure).code
+        breaker = self.admission.breaker(endpoint, failure.host)
+        keys = self.admission.limits(endpoint.source).keys
+        if failure.key_alias:
+            keys.reject(failure.key_alias, code, endpoint.name, failure.retry_after)
+        blame = blame_for(code, another_key_works=keys.can_rotate(endpoint.name, failure.key_alias))
+        match blame:
+            case Blame.CALLER | Blame.KEY:
+                breaker.release_trial()
+            case _:
+                self.admission.window(endpoint).record_failure()
+                breaker.record_failure(code, failure.retry_after)
+
+
+def _relayed(headers: Mapping[str, str], redaction: Redaction) -> dict[str, str]:
+    return {name: redaction.text(headers[name]) for name in RELAYED if name in headers}
+
+
+def _bad_answer(answer: Answer, redaction: Redaction) -> BadAnswer:
+    kind = answer.headers.get("content-type", "application/octet-stream")
+    return BadAnswer(answer.status, kind, redaction.body(answer.body))
+
+
+def _old_record(call: Call, answer: Answer | None, finding: Finding | None) -> Record | None:
+    """What a well-formed answer says that was refused only for its age."""
+    if answer is None or finding is None or finding.code != STALE:
+        return None
+    read = read_answer(call.endpoint.source.id, call.endpoint.name, answer.status, answer.body, call.params)
+    return None if isinstance(read, Finding) else read

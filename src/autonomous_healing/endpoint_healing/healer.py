@@ -1,0 +1,207 @@
+"""The door to endpoint healing: ask for data, or hand in a failed call."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from autonomous_healing.endpoint_healing.call import Call, FailedCall, Failure, Response, Trouble
+from autonomous_healing.endpoint_healing.codes import CALLER_ERROR
+from autonomous_healing.endpoint_healing.diagnosis import diagnose
+from autonomous_healing.endpoint_healing.fetch import Fetcher, FetchFailed
+from autonomous_healing.endpoint_healing.health import FELT_ERROR
+from autonomous_healing.endpoint_healing.options import HealingSettings
+from autonomous_healing.endpoint_healing.strategies import Cascade
+from autonomous_healing.endpoint_healing.trail import EndpointReport, Trail, TrailRing
+from autonomous_healing.healing import (
+    Attempt,
+    Diagnosis,
+    Healing,
+    HealingLoop,
+    HealingReport,
+    Journal,
+    Outcome,
+    Severity,
+)
+from autonomous_healing.resilience import Clock
+from autonomous_healing.safety import Origin
+
+#: The name under which a slow first answer that came after all stands in reports.
+LATE_ANSWER = "late_answer"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """What a caller gets: an answer, or the failure that nothing cured."""
+
+    call: Call
+    response: Response | None = None
+    failure: Failure | None = None
+    report: EndpointReport | None = None  #: of the healing, where there was one
+
+    @property
+    def healed(self) -> bool:
+        return self.response is not None and self.report is not None
+
+
+class EndpointHealer:
+    """Asks for data and heals what comes back wrong. Users' requests and probes come through here alike."""
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        cascade: Cascade,
+        loop: HealingLoop[FailedCall, Response],
+        journal: Journal,
+        clock: Clock,
+        settings: HealingSettings,
+    ) -> None:
+        self.trails = TrailRing()
+        self.cascade = cascade
+        self._fetcher = fetcher
+        self._loop = loop
+        self._journal = journal
+        self._clock = clock
+        self._settings = settings
+        self._background: set[asyncio.Task[Response]] = set()
+
+    async def answer(self, call: Call) -> Result:
+        """A truthful answer to a user's call, or the honest failure."""
+        attempt = self._begin(call)
+        began, start = self._clock.now(), self._clock.monotonic()
+        soft = self._fetcher.soft_timeout(call.endpoint, self._settings.soft_timeout)
+        try:
+            await asyncio.wait({attempt}, timeout=min(soft, call.deadline.remaining()))
+            if attempt.done():
+                result = await self._settle(call, attempt)
+            else:
+                result = await self._heal_meanwhile(call, attempt, began, start)
+        except asyncio.CancelledError:
+            attempt.cancel()  # the caller has gone, and nobody else waits for this
+            raise
+        self._count_felt(result)
+        return result
+
+    async def heal(self, failed: FailedCall, diagnosis: Diagnosis) -> EndpointReport:
+        """Try to cure; write it down. For failures that are diagnosed already."""
+        diagnosed_at = self._clock.now()
+        start = self._clock.monotonic()
+        healing = await self._run(failed, diagnosis)
+        return self._write_down(failed, diagnosis, healing, diagnosed_at, self._clock.monotonic() - start)
+
+    def severity(self, call: Call) -> Severity:
+        """The endpoint's present status; unknown counts as degraded."""
+        return self._fetcher.admission.window(call.endpoint).read().status or Severity.DEGRADED
+
+    async def stop(self) -> None:
+        """End what still runs in the background."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    def _begin(self, call: Call) -> asyncio.Task[Response]:
+        attempt = asyncio.create_task(self._fetcher.fetch(call))
+        self._background.add(attempt)
+        attempt.add_done_callback(self._forget)
+        return attempt
+
+    def _forget(self, task: asyncio.Task[Response]) -> None:
+        self._background.discard(task)
+        if not task.cancelled():
+            task.exception()  # taken, so that a late failure nobody waits for is no warning
+
+    async def _settle(self, call: Call, attempt: asyncio.Task[Response]) -> Result:
+        try:
+            return Result(call=call, response=await attempt)
+        except FetchFailed as failed:
+            failure = failed.failure
+        diagnosis = diagnose(failure, self.severity(call))
+        if diagnosis.code == CALLER_ERROR:
+            return Result(call=call, failure=failure)
+        report = await self.heal(FailedCall(call=call, failure=failure), diagnosis)
+        return Result(call=call, response=report.cure, failure=failure, report=report)
+
+    async def _heal_meanwhile(
+        self, call: Call, attempt: asyncio.Task[Response], began: datetime, start: float
+    ) -> Result:
+        """The soft timeout has passed: heal while the first attempt goes on, and may still win."""
+        waited = self._clock.monotonic() - start
+        failure = Failure(
+            endpoint=call.endpoint,
+            host=self._fetcher.admission.choose_host(call.endpoint),
+            observed_at=began,
+            elapsed=timedelta(seconds=waited),
+            trouble=Trouble.SOFT_TIMEOUT,
+            message=f"no answer within {waited:.1f}s",
+        )
+        failed = FailedCall(call=call, failure=failure)
+        diagnosis, diagnosed_at = diagnose(failure, self.severity(call)), self._clock.now()
+        heal_start = self._clock.monotonic()
+        healing = await self._run(failed, diagnosis)
+        if healing.cure is None:
+            healing = await self._wait_for_late_answer(call, attempt, healing)
+        seconds = self._clock.monotonic() - heal_start
+        report = self._write_down(failed, diagnosis, healing, diagnosed_at, seconds)
+        return Result(call=call, response=report.cure, failure=failure, report=report)
+
+    async def _wait_for_late_answer(
+        self, call: Call, attempt: asyncio.Task[Response], healing: Healing[Response]
+    ) -> Healing[Response]:
+        started_at, start = self._clock.now(), self._clock.monotonic()
+        await asyncio.wait({attempt}, timeout=call.deadline.remaining())
+        cure: Response | None = None
+        outcome, reason = Outcome.TIMED_OUT, "the deadline passed"
+        if attempt.done():
+            try:
+                cure, outcome, reason = await attempt, Outcome.HEALED, ""
+            except FetchFailed as failed:
+                outcome, reason = Outcome.FAILED, failed.failure.message
+        late = Attempt(
+            strategy=LATE_ANSWER,
+            outcome=outcome,
+            reason=reason,
+            started_at=started_at,
+            seconds=self._clock.monotonic() - start,
+        )
+        return replace(healing, attempts=(*healing.attempts, late), cure=cure)
+
+    async def _run(self, failed: FailedCall, diagnosis: Diagnosis) -> Healing[Response]:
+        if not self._settings.enable_auto_healing or not failed.call.policy.levels:
+            return Healing((), None, None)
+        source = failed.call.endpoint.source.id
+        strategies = self.cascade.claim(diagnosis, source, Origin.LEARNED)
+        deadline = failed.call.deadline.within(self._settings.request_budget)
+        return await self._loop.heal(failed, diagnosis, strategies, deadline)
+
+    def _write_down(
+        self,
+        failed: FailedCall,
+        diagnosis: Diagnosis,
+        healing: Healing[Response],
+        diagnosed_at: datetime,
+        seconds: float,
+    ) -> EndpointReport:
+        report: EndpointReport = HealingReport(
+            id=failed.call.id,
+            patient="endpoint",
+            origin=failed.call.origin,
+            case=failed,
+            diagnosis=diagnosis,
+            attempts=healing.attempts,
+            cure=healing.cure,
+            observed_at=failed.failure.observed_at,
+            diagnosed_at=diagnosed_at,
+            ended_at=self._clock.now(),
+            detect_seconds=failed.failure.elapsed.total_seconds(),
+            heal_seconds=seconds,
+            predicted=healing.predicted,
+        )
+        self.trails.keep(Trail(report))
+        self._journal.record(report)
+        return report
+
+    def _count_felt(self, result: Result) -> None:
+        window = self._fetcher.admission.window(result.call.endpoint)
+        if result.response is not None:
+            window.record_felt(result.response.fidelity.word if result.healed else "fresh")
+        elif result.report is not None:
+            window.record_felt(FELT_ERROR)

@@ -1,0 +1,210 @@
+"""How an endpoint has been doing: counted calls, a status by bands, and what its users felt."""
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from autonomous_healing.endpoint_healing.options import WindowSettings
+from autonomous_healing.healing import Severity
+from autonomous_healing.resilience import Clock
+
+BUCKET = 10.0  #: seconds
+BUCKETS = 30
+
+#: Felt outcomes of a request: "fresh", a fidelity word of a healed one, or "error".
+FELT_ERROR = "error"
+
+
+@dataclass(slots=True)
+class _Bucket:
+    slot: int
+    succeeded: int = 0
+    failed: int = 0
+    seconds: float = 0.0  #: summed over successes
+    felt: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Health:
+    """One reading of a window."""
+
+    status: Severity | None  #: None: no samples, unknown
+    total: int
+    failed: int
+    average_seconds: float | None
+    last_success: datetime | None
+    last_failure: datetime | None
+    consecutive_failures: int
+    uptime_percentage: float | None
+    felt: dict[str, int]
+
+    @property
+    def error_rate(self) -> float | None:
+        return self.failed / self.total if self.total else None
+
+    @property
+    def status_word(self) -> str:
+        return self.status.value if self.status else "unknown"
+
+    @property
+    def felt_error_rate(self) -> float | None:
+        """Share of requests that ended without a truthful answer."""
+        requests = sum(self.felt.values())
+        return self.felt.get(FELT_ERROR, 0) / requests if requests else None
+
+    @property
+    def healed_share(self) -> float | None:
+        requests = sum(self.felt.values())
+        return (
+            (requests - self.felt.get("fresh", 0) - self.felt.get(FELT_ERROR, 0)) / requests
+            if requests
+            else None
+        )
+
+
+def status_of(failed: int, total: int, consecutive: int, bands: WindowSettings) -> Severity | None:
+    """The band of the error rate; few samples need failures in a row to count as worse than degraded."""
+    if not total:
+        return None
+    rate = failed / total
+    if rate < bands.degraded:
+        return Severity.HEALTHY
+    if rate < bands.critical:
+        return Severity.DEGRADED
+    few = total < bands.few_samples
+    if rate >= bands.failed and (not few or consecutive >= bands.few_failed):
+        return Severity.FAILED
+    if not few or consecutive >= bands.few_critical:
+        return Severity.CRITICAL
+    return Severity.DEGRADED
+
+
+_ORDER = list(Severity)
+
+
+class HealthWindow:
+    """The last 300 s of one endpoint, from live traffic and probes alike."""
+
+    def __init__(self, clock: Clock, settings: WindowSettings) -> None:
+        self._clock = clock
+        self._settings = settings
+        self._buckets: deque[_Bucket] = deque(maxlen=BUCKETS)
+        self._recent: deque[tuple[float, bool]] = deque(maxlen=settings.quiet_calls)
+        self._latencies: deque[float] = deque(maxlen=200)
+        self._last_success: datetime | None = None
+        self._last_failure: datetime | None = None
+        self._consecutive = 0
+        self._status: Severity | None = None
+        self._worse_until = 0.0
+        self._since = clock.monotonic()
+        self._looked_at = self._since
+        self._failed_seconds = 0.0
+
+    def record_success(self, seconds: float) -> None:
+        bucket = self._bucket()
+        bucket.succeeded += 1
+        bucket.seconds += seconds
+        self._latencies.append(seconds)
+        self._recent.append((self._clock.monotonic(), False))
+        self._last_success = self._clock.now()
+        self._consecutive = 0
+
+    def record_failure(self) -> None:
+        self._bucket().failed += 1
+        self._recent.append((self._clock.monotonic(), True))
+        self._last_failure = self._clock.now()
+        self._consecutive += 1
+
+    def record_felt(self, outcome: str) -> None:
+        """What one user's request ended with."""
+        self._bucket().felt[outcome] += 1
+
+    def p95_seconds(self) -> float | None:
+        """Of the last successes; None until there are 20."""
+        if len(self._latencies) < 20:
+            return None
+        ordered = sorted(self._latencies)
+        return ordered[int(0.95 * (len(ordered) - 1))]
+
+    @property
+    def last_success(self) -> datetime | None:
+        return self._last_success
+
+    def read(self) -> Health:
+        """Worse applies at once; better only after holding."""
+        live = self._live()
+        failed, total = self._counts(live)
+        status = self._hold(status_of(failed, total, self._consecutive, self._settings))
+        self._count_uptime(status)
+        succeeded = sum(bucket.succeeded for bucket in live)
+        felt: Counter[str] = Counter()
+        for bucket in live:
+            felt.update(bucket.felt)
+        return Health(
+            status=status,
+            total=total,
+            failed=failed,
+            average_seconds=sum(bucket.seconds for bucket in live) / succeeded if succeeded else None,
+            last_success=self._last_success,
+            last_failure=self._last_failure,
+            consecutive_failures=self._consecutive,
+            uptime_percentage=self._uptime(),
+            felt=dict(felt),
+        )
+
+    def restore(self, health: Health) -> None:
+        """Take up what was known before a restart, as if counted now."""
+        bucket = self._bucket()
+        bucket.failed += health.failed
+        bucket.succeeded += health.total - health.failed
+        bucket.seconds += (health.average_seconds or 0.0) * (health.total - health.failed)
+        bucket.felt.update(health.felt)
+        self._last_success, self._last_failure = health.last_success, health.last_failure
+        self._consecutive = health.consecutive_failures
+
+    def _bucket(self) -> _Bucket:
+        slot = int(self._clock.monotonic() // BUCKET)
+        if not self._buckets or self._buckets[-1].slot != slot:
+            self._buckets.append(_Bucket(slot))
+        return self._buckets[-1]
+
+    def _live(self) -> list[_Bucket]:
+        oldest = int(self._clock.monotonic() // BUCKET) - BUCKETS
+        return [bucket for bucket in self._buckets if bucket.slot > oldest]
+
+    def _counts(self, live: Iterable[_Bucket]) -> tuple[int, int]:
+        """(failed, total) of the window, or of the last calls of the hour where the window is quiet."""
+        failed = succeeded = 0
+        for bucket in live:
+            failed += bucket.failed
+            succeeded += bucket.succeeded
+        if failed + succeeded >= self._settings.quiet_below:
+            return failed, failed + succeeded
+        edge = self._clock.monotonic() - 3600.0
+        recent = [bad for at, bad in self._recent if at > edge]
+        return (
+            (sum(recent), len(recent)) if len(recent) > failed + succeeded else (failed, failed + succeeded)
+        )
+
+    def _hold(self, status: Severity | None) -> Severity | None:
+        now = self._clock.monotonic()
+        worse = status is not None and (
+            self._status is None or _ORDER.index(status) >= _ORDER.index(self._status)
+        )
+        if worse:
+            self._worse_until = now + self._settings.hold_down
+            self._status = status
+        elif now >= self._worse_until or status is None:
+            self._status = status
+        return self._status
+
+    def _count_uptime(self, status: Severity | None) -> None:
+        now = self._clock.monotonic()
+        if status is Severity.FAILED:
+            self._failed_seconds += now - self._looked_at
+        self._looked_at = now
+
+    def _uptime(self) -> float | None:
+        observed = self._looked_at - self._since
+        return 100.0 * (1 - self._failed_seconds / observed) if observed > 0 else None

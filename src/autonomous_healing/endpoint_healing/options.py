@@ -1,0 +1,205 @@
+"""What an operator may set about endpoint healing, each with a sentence. Frozen once read."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from autonomous_healing.endpoint_healing.endpoints import DataKind
+
+Level = Literal["exact", "equivalent", "stale", "reduced", "substitute"]
+
+
+class Options(BaseModel):
+    """Frozen, strict about types, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class SoftTimeoutSettings(Options):
+    factor: float = Field(1.5, gt=0, le=10, description="Soft timeout as a multiple of the learned p95.")
+    min: float = Field(1.0, gt=0, le=60, description="Never sooner than this, in seconds.")
+    max: float = Field(5.0, gt=0, le=60, description="Never later than this, in seconds.")
+
+
+class RetryBudgetSettings(Options):
+    ratio: float = Field(0.10, ge=0, le=1, description="Extra calls as a share of first calls in the window.")
+    window: float = Field(10.0, gt=0, le=600, description="Length of the window in seconds.")
+    floor: int = Field(3, ge=0, le=100, description="Extra calls always allowed in a window.")
+
+
+class BreakerOptions(Options):
+    consecutive: int = Field(5, ge=1, le=1000, description="Failures in a row that open the circuit.")
+    ratio: float = Field(0.5, gt=0, le=1, description="Share of failed calls that opens the circuit.")
+    min_calls: int = Field(10, ge=1, le=10000, description="Calls in the window before the share counts.")
+    window: float = Field(60.0, gt=0, le=3600, description="Window of the share in seconds.")
+    open_base: float = Field(
+        30.0, gt=0, le=3600, description="Seconds the circuit stays open the first time."
+    )
+    open_cap: float = Field(300.0, gt=0, le=86400, description="Longest time the circuit stays open.")
+    jitter: float = Field(0.1, ge=0, le=0.5, description="Random share by which the open time varies.")
+    half_open_successes: int = Field(2, ge=1, le=100, description="Good trials that close the circuit.")
+
+
+class WindowSettings(Options):
+    hold_down: float = Field(60.0, ge=0, le=3600, description="Seconds a worse status is kept at least.")
+    degraded: float = Field(0.05, gt=0, lt=1, description="Error rate from which an endpoint is degraded.")
+    critical: float = Field(0.20, gt=0, lt=1, description="Error rate from which an endpoint is critical.")
+    failed: float = Field(0.50, gt=0, lt=1, description="Error rate from which an endpoint has failed.")
+    few_samples: int = Field(10, ge=1, le=1000, description="Below this many calls, failures in a row count.")
+    few_critical: int = Field(3, ge=1, le=100, description="Failures in a row for critical with few calls.")
+    few_failed: int = Field(5, ge=1, le=100, description="Failures in a row for failed with few calls.")
+    quiet_below: int = Field(5, ge=1, le=1000, description="Below this many calls the last hour is used.")
+    quiet_calls: int = Field(20, ge=1, le=1000, description="How many calls of the last hour are used then.")
+
+
+class KindLifetimes(Options):
+    fresh: float = Field(ge=0, le=86400, description="Seconds in which a copy counts as the answer itself.")
+    if_error: float = Field(
+        ge=0, le=2592000, description="Seconds after that in which it may heal, as stale."
+    )
+
+
+def _lifetimes(fresh: float, if_error: float) -> KindLifetimes:
+    return KindLifetimes(fresh=fresh, if_error=if_error)
+
+
+class KindsSettings(Options):
+    """Starting values: spec, endpoint healing, section 12."""
+
+    quote: KindLifetimes = Field(_lifetimes(5.0, 60.0), description="Copies of quotes.")
+    intraday: KindLifetimes = Field(_lifetimes(30.0, 900.0), description="Copies of bars shorter than a day.")
+    daily: KindLifetimes = Field(_lifetimes(900.0, 129_600.0), description="Copies of daily bars.")
+    macro: KindLifetimes = Field(_lifetimes(3600.0, 604_800.0), description="Copies of economic series.")
+    fx: KindLifetimes = Field(_lifetimes(900.0, 86_400.0), description="Copies of exchange rates.")
+    reference: KindLifetimes = Field(_lifetimes(900.0, 86_400.0), description="Copies of descriptions.")
+    other: KindLifetimes = Field(_lifetimes(900.0, 86_400.0), description="Copies of anything else.")
+
+    def of(self, kind: DataKind) -> KindLifetimes:
+        """The lifetimes of copies of this kind."""
+        found: KindLifetimes = getattr(self, kind.value)
+        return found
+
+
+class CacheSettings(Options):
+    max_entries: int = Field(10000, ge=1, le=10_000_000, description="Last good copies held at most.")
+    max_mb: int = Field(64, ge=1, le=65536, description="Megabytes of copies held at most.")
+    max_body_mb: int = Field(5, ge=1, le=64, description="Megabytes above which an answer is not kept.")
+    kinds: KindsSettings = Field(KindsSettings(), description="Lifetimes of copies by kind of data.")
+
+
+class PlausibilitySettings(Options):
+    min_price: float = Field(0.001, ge=0, description="A price at or below this is impossible.")
+    max_price: float = Field(1e8, gt=0, description="A price above this is impossible.")
+    max_change: float = Field(
+        0.5, gt=0, le=10, description="A larger change in a day is delivered as suspect."
+    )
+    max_age_days: int = Field(7, ge=1, le=365, description="A quote older than this is impossible.")
+
+
+class FreshnessSettings(Options):
+    quote_seconds: float = Field(
+        3600.0, gt=0, description="Open-market seconds after which a quote is stale."
+    )
+    frozen_polls: int = Field(
+        20, ge=2, le=10000, description="Equal answers in a row before a value may be frozen."
+    )
+    frozen_seconds: float = Field(1800.0, gt=0, description="Seconds of open market they must span.")
+
+
+class KeySettings(Options):
+    invalid_rest: float = Field(
+        3600.0, gt=0, le=604800, description="Seconds before a rejected key is tried again."
+    )
+    plan_rest: float = Field(
+        86400.0, gt=0, le=604800, description="Seconds a plan that lacks an endpoint is left alone."
+    )
+    rest_cap: float = Field(
+        86400.0, gt=0, le=2678400, description="Longest rest of a key, whatever the provider says."
+    )
+
+
+class StrategyOptions(Options):
+    enabled: bool = Field(True, description="Whether the strategy may be used at all.")
+
+
+class HealingSettings(Options):
+    """Section `healing` of the configuration."""
+
+    enable_auto_healing: bool = Field(True, description="Off: the proxy passes answers and errors through.")
+    in_request_retries: int = Field(2, ge=0, le=10, description="Retries inside one request at most.")
+    in_request_backoff_base: float = Field(
+        0.2, gt=0, le=60, description="Longest wait before the first retry, seconds."
+    )
+    in_request_backoff_cap: float = Field(
+        5.0, gt=0, le=60, description="Longest wait before any retry, seconds."
+    )
+    request_budget: float = Field(
+        3.0, gt=0, le=60, description="Seconds from the diagnosis to the cure at most."
+    )
+    local_reserve: float = Field(
+        0.2, ge=0, le=10, description="Seconds of the budget kept for local answers."
+    )
+    request_deadline: float = Field(15.0, gt=0, le=300, description="Seconds for one request in all.")
+    soft_timeout: SoftTimeoutSettings = Field(
+        default_factory=SoftTimeoutSettings,
+        description="When healing starts although an answer may still come.",
+    )
+    allow: tuple[Level, ...] = Field(
+        ("exact", "equivalent", "stale"), description="Fidelity levels given where a request does not say."
+    )
+    allow_max: tuple[Level, ...] = Field(
+        ("exact", "equivalent", "stale", "reduced", "substitute"), description="Levels a request may ask for."
+    )
+    on_exhausted: Literal["upstream", "problem"] = Field(
+        "upstream", description="Pass on the upstream's own error, or always a problem document."
+    )
+    max_answer_mb: int = Field(16, ge=1, le=256, description="Megabytes above which an answer is refused.")
+    user_agent: str = Field(
+        "autonomous-healing/0.1", min_length=1, description="How we name ourselves upstream."
+    )
+    retry_budget: RetryBudgetSettings = Field(
+        default_factory=RetryBudgetSettings, description="Bound on extra calls to one source."
+    )
+    breaker: BreakerOptions = Field(
+        default_factory=BreakerOptions, description="Circuit breaker of a target."
+    )
+    window: WindowSettings = Field(
+        default_factory=WindowSettings, description="Health windows and their bands."
+    )
+    cache: CacheSettings = Field(default_factory=CacheSettings, description="Last good copies.")
+    plausibility: PlausibilitySettings = Field(
+        default_factory=PlausibilitySettings, description="Bounds of believable values."
+    )
+    freshness: FreshnessSettings = Field(
+        default_factory=FreshnessSettings, description="How old data may be, and when it counts as frozen."
+    )
+    keys: KeySettings = Field(default_factory=KeySettings, description="How long keys rest.")
+    strategies: dict[str, StrategyOptions] = Field(
+        default_factory=dict, description="Switches by strategy name."
+    )
+
+
+class QuotaWindowSettings(Options):
+    seconds: float = Field(gt=0, le=2678400, description="Length of the sliding window in seconds.")
+    limit: int = Field(ge=1, description="Calls allowed in it.")
+    probe_share: float = Field(0.05, ge=0, le=1, description="Share of it that probes may use.")
+
+
+class SourceSettings(Options):
+    """One entry of section `sources`."""
+
+    enabled: bool = Field(True, description="Whether the source is offered and watched.")
+    hosts: tuple[str, ...] = Field(min_length=1, description="Base URLs in order of preference.")
+    keys: tuple[str, ...] = Field((), description="Names of environment variables that hold keys.")
+    rotate_on: tuple[Literal["limited", "drained", "invalid"], ...] = Field(
+        ("invalid",), description="Key states in which another key may be used."
+    )
+    expected_response: float = Field(2.0, gt=0, le=60, description="Usual response time in seconds.")
+    retry_delay: float = Field(
+        2.0, gt=0, le=3600, description="Rest after a throttle that names none, seconds."
+    )
+    quota_rest: float = Field(
+        3600.0, gt=0, le=2678400, description="Rest after a spent quota that names none, seconds."
+    )
+    timeout: float = Field(10.0, gt=0, le=60, description="Seconds for one attempt.")
+    quota: tuple[QuotaWindowSettings, ...] = Field((), description="Known limits, counted before each call.")

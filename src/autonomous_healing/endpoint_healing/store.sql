@@ -1,0 +1,45 @@
+-- save_health --
+-- The present reading of each endpoint; the newest wins.
+INSERT INTO endpoint_health (source, endpoint, status, total_requests, failed_requests, error_rate,
+                             avg_response_time, last_success, last_failure, consecutive_failures,
+                             uptime_percentage, healed_share, felt, window_seconds, updated_at)
+SELECT source, endpoint, status, total_requests, failed_requests, error_rate,
+       avg_response_time, last_success, last_failure, consecutive_failures,
+       uptime_percentage, healed_share, felt, 300, now()
+  FROM jsonb_to_recordset($1::jsonb) AS row(
+       source text, endpoint text, status text, total_requests int, failed_requests int,
+       error_rate double precision, avg_response_time double precision, last_success timestamptz,
+       last_failure timestamptz, consecutive_failures int, uptime_percentage double precision,
+       healed_share double precision, felt jsonb)
+ON CONFLICT (source, endpoint) DO UPDATE
+   SET status = excluded.status, total_requests = excluded.total_requests,
+       failed_requests = excluded.failed_requests, error_rate = excluded.error_rate,
+       avg_response_time = excluded.avg_response_time, last_success = excluded.last_success,
+       last_failure = excluded.last_failure, consecutive_failures = excluded.consecutive_failures,
+       uptime_percentage = excluded.uptime_percentage, healed_share = excluded.healed_share,
+       felt = excluded.felt, updated_at = excluded.updated_at;
+
+-- load_health --
+-- What was known when it was last written, if that still lies inside a window.
+SELECT source, endpoint, status, total_requests, failed_requests, avg_response_time,
+       last_success, last_failure, consecutive_failures, felt
+  FROM endpoint_health
+ WHERE updated_at > now() - interval '300 seconds';
+
+-- save_breakers --
+-- Every circuit that has been opened, by target.
+INSERT INTO breaker_state (target, state, n, opened_at, until, reason, changed_at)
+SELECT target, state, n, NULL, until, reason, now()
+  FROM jsonb_to_recordset($1::jsonb) AS row(
+       target text, state text, n int, until timestamptz, reason text)
+ON CONFLICT (target) DO UPDATE
+   SET state = excluded.state, n = excluded.n, until = excluded.until, reason = excluded.reason,
+       changed_at = excluded.changed_at;
+
+-- load_breakers --
+-- Circuits that were not closed when they were last written.
+SELECT target, state, n, until, reason FROM breaker_state WHERE state <> 'closed' OR n > 0;
+
+-- count_events --
+-- How many failures are stored since a moment.
+SELECT count(*) AS events FROM error_events WHERE timestamp >= $1;

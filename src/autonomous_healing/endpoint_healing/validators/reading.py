@@ -1,0 +1,88 @@
+"""Reading a decoded JSON document without trusting any of it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from autonomous_healing.endpoint_healing.call import Finding
+from autonomous_healing.endpoint_healing.codes import INVALID, MISSING
+
+#: Unix seconds of the year 2200: a larger number is not a time.
+LAST_TIME = 7_258_118_400
+
+
+class Wrong(Exception):
+    """A document is not what it should be; carries the finding."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.message)
+        self.finding = finding
+
+
+def missing(what: str) -> Wrong:
+    return Wrong(Finding(MISSING, f"no {what} in the answer"))
+
+
+def invalid(what: str) -> Wrong:
+    return Wrong(Finding(INVALID, what))
+
+
+def mapping(value: Any, what: str) -> Mapping[str, Any]:
+    """An object that must be there. Raises `Wrong`."""
+    if value is None:
+        raise missing(what)
+    if not isinstance(value, dict):
+        raise invalid(f"{what} is not an object")
+    return value
+
+
+def rows(value: Any, what: str) -> Sequence[Any]:
+    """A list that must be there and hold something. Raises `Wrong`."""
+    if value is None:
+        raise missing(what)
+    if not isinstance(value, list):
+        raise invalid(f"{what} is not a list")
+    if not value:
+        raise missing(what)
+    return value
+
+
+def number(value: Any, what: str, *, text: bool = False) -> float:
+    """A finite number, also as text where the provider writes numbers so. Raises `Wrong`."""
+    if value is None or value == "":
+        raise missing(what)
+    if text and isinstance(value, str):
+        try:
+            value = float(value.strip().removesuffix("%"))
+        except ValueError:
+            raise invalid(f"{what} is not a number") from None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise invalid(f"{what} is not a number")
+    return float(value)
+
+
+def optional_number(value: Any, what: str, *, text: bool = False) -> float | None:
+    return None if value is None else number(value, what, text=text)
+
+
+def unix_time(value: Any, what: str, *, milliseconds: bool = False) -> datetime:
+    """Seconds or milliseconds since 1970. Raises `Wrong`."""
+    seconds = number(value, what) / (1000 if milliseconds else 1)
+    if not 0 <= seconds <= LAST_TIME:
+        raise invalid(f"{what} is not a time")
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def iso_date(value: Any, what: str) -> date:
+    """A calendar day as text. Raises `Wrong`."""
+    if not isinstance(value, str):
+        raise invalid(f"{what} is not a date")
+    try:
+        return date.fromisoformat(value[:10])
+    except ValueError:
+        raise invalid(f"{what} is not a date") from None
+
+
+def midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

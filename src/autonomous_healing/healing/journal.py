@@ -1,0 +1,86 @@
+"""The one line that everything that heals writes, and that everyone who cares follows."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+from autonomous_healing.healing.report import HealingReport
+
+Report = HealingReport[Any, Any]
+
+#: Reports a follower may be behind (spec: agents, section 1).
+FOLLOWER_SIZE = 4096
+
+
+class Follower:
+    """One reader's own bounded line of reports. `missed` counts what it was too slow for."""
+
+    def __init__(self, name: str, size: int = FOLLOWER_SIZE) -> None:
+        self.name = name
+        self.missed = 0
+        self._waiting: deque[Report] = deque(maxlen=size)
+        self._arrived = asyncio.Event()
+        self._ended = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __aiter__(self) -> AsyncIterator[Report]:
+        return self
+
+    async def __anext__(self) -> Report:
+        while not self._waiting:
+            if self._ended:
+                raise StopAsyncIteration
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._waiting.popleft()
+
+    def _give(self, report: Report) -> None:
+        if len(self._waiting) == self._waiting.maxlen:
+            self.missed += 1  # the deque lets its oldest go
+        self._waiting.append(report)
+        self._arrived.set()
+
+    def _end(self) -> None:
+        self._ended = True
+        self._arrived.set()
+
+
+class Journal:
+    """Writing never waits, for a user may be on hold; reading is by followers, each at its own pace."""
+
+    def __init__(self, recent: int = 500) -> None:
+        self.recorded = 0
+        self._recent: deque[Report] = deque(maxlen=recent)
+        self._followers: list[Follower] = []
+        self._closed = False
+
+    def record(self, report: Report) -> None:
+        self.recorded += 1
+        self._recent.append(report)
+        for follower in self._followers:
+            follower._give(report)
+
+    def follow(self, name: str, size: int = FOLLOWER_SIZE) -> Follower:
+        """All reports from now on, in order, until the journal closes."""
+        follower = Follower(name, size)
+        self._followers.append(follower)
+        if self._closed:
+            follower._end()
+        return follower
+
+    def recent(self) -> list[Report]:
+        """The last reports, oldest first."""
+        return list(self._recent)
+
+    @property
+    def followers(self) -> tuple[Follower, ...]:
+        return tuple(self._followers)
+
+    def close(self) -> None:
+        """No more reports will come: followers end when they have read what they hold."""
+        self._closed = True
+        for follower in self._followers:
+            follower._end()

@@ -1,0 +1,115 @@
+"""The one healing loop. Everything a strategy must not do is done here."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from autonomous_healing.healing.diagnosis import Diagnosis
+from autonomous_healing.healing.report import Attempt, Outcome
+from autonomous_healing.healing.strategy import CannotHeal, Strategy
+from autonomous_healing.resilience import Clock, Deadline
+from autonomous_healing.safety import Guard, Verdict
+
+CaseT = TypeVar("CaseT")
+CureT = TypeVar("CureT")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """An order of strategies by name, and what it is expected to achieve."""
+
+    order: tuple[str, ...]
+    predicted: float | None = None  #: None where the declared order was kept
+
+
+#: (diagnosis, the names that can be tried in declared order, seconds left) -> the order to try them in
+Rank = Callable[[Diagnosis, Sequence[str], float], Ranking]
+
+
+@dataclass(frozen=True, slots=True)
+class Healing(Generic[CureT]):
+    """What a run of the loop brought."""
+
+    attempts: tuple[Attempt, ...]
+    cure: CureT | None
+    predicted: float | None
+
+
+class HealingLoop(Generic[CaseT, CureT]):
+    """Tries strategies, best first, under a guard, a budget and a deadline, until one cures."""
+
+    def __init__(self, *, rank: Rank, guard: Guard, clock: Clock) -> None:
+        self._rank = rank
+        self._guard = guard
+        self._clock = clock
+
+    async def heal(
+        self,
+        case: CaseT,
+        diagnosis: Diagnosis,
+        strategies: Sequence[Strategy[CaseT, CureT]],
+        deadline: Deadline,
+    ) -> Healing[CureT]:
+        """`strategies` in declared order; the first cure wins."""
+        attempts: list[Attempt] = []
+        left = self._able(case, strategies, attempts)
+        predicted: float | None = None
+        while left and not deadline.passed():
+            ranking = self._rank(diagnosis, tuple(left), deadline.remaining())
+            predicted = predicted if attempts else ranking.predicted
+            chosen = next((name for name in ranking.order if name in left), None)
+            if chosen is None:
+                break
+            attempt, cure = await self._try(left.pop(chosen), case, deadline)
+            attempts.append(attempt)
+            if attempt.healed:
+                return Healing(tuple(attempts), cure, predicted)
+        attempts.extend(self._passed_over(name, "no time left") for name in left)
+        return Healing(tuple(attempts), None, predicted)
+
+    def _able(
+        self, case: CaseT, strategies: Sequence[Strategy[CaseT, CureT]], attempts: list[Attempt]
+    ) -> dict[str, Strategy[CaseT, CureT]]:
+        """Those whose preconditions hold; the others are noted with their reason."""
+        able = {}
+        for strategy in strategies:
+            if reason := strategy.obstacle(case):
+                attempts.append(self._passed_over(strategy.name, reason))
+            else:
+                able[strategy.name] = strategy
+        return able
+
+    async def _try(
+        self, strategy: Strategy[CaseT, CureT], case: CaseT, deadline: Deadline
+    ) -> tuple[Attempt, CureT | None]:
+        started_at, start = self._clock.now(), self._clock.monotonic()
+        cure: CureT | None = None
+        try:
+            review = self._guard.review(strategy.action(case))
+            if review.verdict is not Verdict.APPROVED:
+                return self._passed_over(strategy.name, review.reason, Outcome.DENIED), None
+            async with asyncio.timeout(deadline.remaining()):
+                cure = await strategy.apply(case, deadline)
+            outcome, reason = Outcome.HEALED, ""
+        except CannotHeal as setback:
+            outcome, reason = Outcome.FAILED, str(setback)
+        except TimeoutError:
+            outcome, reason = Outcome.TIMED_OUT, "the healing budget ended"
+        except Exception as bug:  # a broken strategy must not cost the user the next one
+            log.exception("strategy_crashed", extra={"strategy": strategy.name})
+            outcome, reason = Outcome.CRASHED, f"crashed: {type(bug).__name__}"
+        attempt = Attempt(
+            strategy=strategy.name,
+            outcome=outcome,
+            reason=reason,
+            started_at=started_at,
+            seconds=self._clock.monotonic() - start,
+        )
+        return attempt, cure
+
+    def _passed_over(self, name: str, reason: str, outcome: Outcome = Outcome.SKIPPED) -> Attempt:
+        return Attempt(strategy=name, outcome=outcome, reason=reason, started_at=self._clock.now())

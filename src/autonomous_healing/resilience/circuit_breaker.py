@@ -1,0 +1,173 @@
+"""Stops calling what keeps failing, and finds out by single trials when it works again."""
+
+import random
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from autonomous_healing.resilience.clock import Clock
+
+
+class BreakerState(StrEnum):
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+#: The allowed moves; anything else is a bug.
+ALLOWED: dict[BreakerState, frozenset[BreakerState]] = {
+    BreakerState.CLOSED: frozenset({BreakerState.OPEN}),
+    BreakerState.OPEN: frozenset({BreakerState.HALF_OPEN}),
+    BreakerState.HALF_OPEN: frozenset({BreakerState.OPEN, BreakerState.CLOSED}),
+}
+
+
+class IllegalMove(RuntimeError):
+    """A circuit breaker was asked for a move that its table does not allow."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BreakerSettings:
+    """When a circuit opens, for how long, and what closes it."""
+
+    consecutive: int = 5  #: failures in a row that open it (Envoy outlier detection)
+    ratio: float = 0.5
+    min_calls: int = 10
+    window: float = 60.0  #: seconds
+    open_base: float = 30.0  #: seconds (Envoy base ejection time)
+    open_cap: float = 300.0
+    jitter: float = 0.1
+    half_open_successes: int = 2
+    calm: float = 300.0  #: seconds closed after which one earlier opening is forgiven
+
+
+@dataclass(kw_only=True)
+class CircuitBreaker:
+    """CLOSED until calls fail too often, OPEN for a while, HALF_OPEN for one trial at a time."""
+
+    name: str
+    clock: Clock
+    settings: BreakerSettings = BreakerSettings()
+    rng: random.Random = field(default_factory=lambda: random.Random(0))
+    state: BreakerState = BreakerState.CLOSED
+    openings: int = 0  #: in a row; falls with calm
+    open_until: float = 0.0  #: monotonic seconds
+    reason: str = ""
+    _calls: deque[tuple[float, bool]] = field(default_factory=deque)
+    _failures_in_row: int = 0
+    _trial_since: float | None = None
+    _trial_successes: int = 0
+    _closed_since: float = 0.0
+
+    def allow(self) -> bool:
+        """May a call be made now? In HALF_OPEN a True also hands out the one trial."""
+        now = self.clock.monotonic()
+        if self.state is BreakerState.OPEN and now >= self.open_until:
+            self._move(BreakerState.HALF_OPEN)
+            self._trial_successes, self._trial_since = 0, None
+        match self.state:
+            case BreakerState.CLOSED:
+                return True
+            case BreakerState.OPEN:
+                return False
+            case BreakerState.HALF_OPEN:
+                # A trial whose caller vanished must not block the target for ever.
+                if self._trial_since is not None and now - self._trial_since < self.settings.open_base:
+                    return False
+                self._trial_since = now
+                return True
+
+    def would_allow(self) -> bool:
+        """Whether `allow` would say yes, without taking the trial."""
+        match self.state:
+            case BreakerState.CLOSED:
+                return True
+            case BreakerState.OPEN:
+                return self.clock.monotonic() >= self.open_until
+            case BreakerState.HALF_OPEN:
+                return (
+                    self._trial_since is None
+                    or self.clock.monotonic() - self._trial_since >= self.settings.open_base
+                )
+
+    def retry_after(self) -> float:
+        """Seconds until the next trial may be made; 0 when one may be made now."""
+        return max(0.0, self.open_until - self.clock.monotonic()) if self.state is BreakerState.OPEN else 0.0
+
+    def record_success(self) -> None:
+        self._note(failed=False)
+        self._failures_in_row = 0
+        if self.state is BreakerState.HALF_OPEN:
+            self._trial_since = None
+            self._trial_successes += 1
+            if self._trial_successes >= self.settings.half_open_successes:
+                self._close()
+        elif self.state is BreakerState.CLOSED and self.openings:
+            self._forgive()
+
+    def record_failure(self, reason: str, reset_in: float | None = None) -> None:
+        """One failed call; `reset_in` is what the upstream itself says of its return, in seconds."""
+        self._note(failed=True)
+        self._failures_in_row += 1
+        match self.state:
+            case BreakerState.HALF_OPEN:
+                self._open(reason, reset_in)
+            case BreakerState.CLOSED if self._too_many():
+                self._open(reason, reset_in)
+            case _:
+                pass
+
+    def release_trial(self) -> None:
+        """A call that `allow` admitted ended without telling anything of the target."""
+        self._trial_since = None
+
+    def restore(self, *, state: BreakerState, openings: int, seconds_left: float, reason: str) -> None:
+        """Take up what was known before a restart; a half-open trial starts again from OPEN."""
+        self.openings, self.reason = openings, reason
+        if state is BreakerState.CLOSED:
+            return
+        self.state = BreakerState.OPEN
+        self.open_until = self.clock.monotonic() + max(0.0, seconds_left)
+
+    def _note(self, *, failed: bool) -> None:
+        now = self.clock.monotonic()
+        self._calls.append((now, failed))
+        while self._calls and self._calls[0][0] <= now - self.settings.window:
+            self._calls.popleft()
+
+    def _too_many(self) -> bool:
+        failed = sum(1 for _, bad in self._calls if bad)
+        by_ratio = (
+            len(self._calls) >= self.settings.min_calls and failed / len(self._calls) >= self.settings.ratio
+        )
+        return self._failures_in_row >= self.settings.consecutive or by_ratio
+
+    def _open(self, reason: str, reset_in: float | None) -> None:
+        self._move(BreakerState.OPEN)
+        self.openings += 1
+        self.reason = reason
+        wait = min(self.settings.open_cap, self.settings.open_base * self.openings)
+        wait *= self.rng.uniform(1 - self.settings.jitter, 1 + self.settings.jitter)
+        self.open_until = self.clock.monotonic() + (reset_in if reset_in is not None else wait)
+
+    def _close(self) -> None:
+        self._move(BreakerState.CLOSED)
+        self.reason = ""
+        self._calls.clear()
+        self._failures_in_row = 0
+        self._closed_since = self.clock.monotonic()
+
+    def _forgive(self) -> None:
+        if self.clock.monotonic() - self._closed_since >= self.settings.calm:
+            self.openings -= 1
+            self._closed_since = self.clock.monotonic()
+
+    def _move(self, state: BreakerState) -> None:
+        if state not in ALLOWED[self.state]:
+            raise IllegalMove(f"circuit breaker {self.name}: {self.state} -> {state}")
+        self.state = state
+
+    def __repr__(self) -> str:
+        failed = sum(1 for _, bad in self._calls if bad)
+        trial = f", probes in {self.retry_after():.0f}s" if self.state is BreakerState.OPEN else ""
+        return f"<CircuitBreaker {self.name}: {self.state}, {failed} of {len(self._calls)} failed{trial}>"
