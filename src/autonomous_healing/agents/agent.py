@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from autonomous_healing.agents.belt import Belt
 from autonomous_healing.resilience import Clock
@@ -15,6 +15,7 @@ from autonomous_healing.resilience import Clock
 log = logging.getLogger(__name__)
 
 In = TypeVar("In")
+Out = TypeVar("Out", covariant=True)
 
 
 class AgentState(StrEnum):
@@ -83,16 +84,24 @@ class Worker(ABC):
         )
 
 
+class Inbox(Protocol[Out]):
+    """What an agent reads: a belt, or a follower of the journal."""
+
+    def __aiter__(self) -> AsyncIterator[Out]: ...
+
+    def __len__(self) -> int: ...
+
+
 class Agent(Worker, Generic[In]):
     """Works through its inbox until it ends, then ends what it feeds."""
 
     def __init__(
         self,
         name: str,
-        inbox: AsyncIterator[In],
+        inbox: Inbox[In],
         clock: Clock,
         *,
-        feeds: tuple[Belt[In], ...] = (),
+        feeds: tuple[Belt[Any], ...] = (),
         slots: int = 1,
     ) -> None:
         super().__init__(name, clock)
@@ -102,7 +111,7 @@ class Agent(Worker, Generic[In]):
 
     @property
     def inbox_depth(self) -> int:
-        return len(self._inbox) if hasattr(self._inbox, "__len__") else 0
+        return len(self._inbox)
 
     @abstractmethod
     async def handle(self, item: In) -> None:

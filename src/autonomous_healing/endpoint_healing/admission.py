@@ -10,7 +10,7 @@ from autonomous_healing.endpoint_healing.health import HealthWindow
 from autonomous_healing.endpoint_healing.keys import Key, KeyRing, NoKey
 from autonomous_healing.endpoint_healing.options import HealingSettings, QuotaWindowSettings
 from autonomous_healing.endpoint_healing.quota import QuotaLedger, QuotaSpent
-from autonomous_healing.resilience import BreakerSettings, BreakerState, CircuitBreaker, Clock, RetryBudget
+from autonomous_healing.resilience import BreakerState, CircuitBreaker, Clock, RetryBudget
 
 
 class Refused(Exception):
@@ -48,12 +48,7 @@ class Admission:
             source.id: SourceLimits(
                 KeyRing(source, secrets.get(source.id, ()), clock, settings.keys),
                 QuotaLedger(source.id, quotas.get(source.id, ()), clock),
-                RetryBudget(
-                    clock=clock,
-                    ratio=settings.retry_budget.ratio,
-                    window=settings.retry_budget.window,
-                    floor=settings.retry_budget.floor,
-                ),
+                RetryBudget(clock=clock, settings=settings.retry_budget),
             )
             for source in sources
         }
@@ -71,20 +66,10 @@ class Admission:
     def breaker(self, endpoint: Endpoint, host: str) -> CircuitBreaker:
         target = (endpoint.place, host)
         if target not in self._breakers:
-            options = self._settings.breaker
             self._breakers[target] = CircuitBreaker(
                 name=f"{endpoint.place}@{host}",
                 clock=self._clock,
-                settings=BreakerSettings(
-                    consecutive=options.consecutive,
-                    ratio=options.ratio,
-                    min_calls=options.min_calls,
-                    window=options.window,
-                    open_base=options.open_base,
-                    open_cap=options.open_cap,
-                    jitter=options.jitter,
-                    half_open_successes=options.half_open_successes,
-                ),
+                settings=self._settings.breaker,
                 rng=random.Random(),
             )
         return self._breakers[target]

@@ -1,43 +1,22 @@
 """What an operator may set about endpoint healing, each with a sentence. Frozen once read."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from autonomous_healing.endpoint_healing.endpoints import DataKind
+from autonomous_healing.resilience import Options, RetryBudgetSettings
+
+#: A name, so that no key itself can stand in the file.
+ENVIRONMENT_NAME = r"^[A-Z][A-Z0-9_]{2,63}$"
 
 Level = Literal["exact", "equivalent", "stale", "reduced", "substitute"]
-
-
-class Options(BaseModel):
-    """Frozen, strict about types, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class SoftTimeoutSettings(Options):
     factor: float = Field(1.5, gt=0, le=10, description="Soft timeout as a multiple of the learned p95.")
     min: float = Field(1.0, gt=0, le=60, description="Never sooner than this, in seconds.")
     max: float = Field(5.0, gt=0, le=60, description="Never later than this, in seconds.")
-
-
-class RetryBudgetSettings(Options):
-    ratio: float = Field(0.10, ge=0, le=1, description="Extra calls as a share of first calls in the window.")
-    window: float = Field(10.0, gt=0, le=600, description="Length of the window in seconds.")
-    floor: int = Field(3, ge=0, le=100, description="Extra calls always allowed in a window.")
-
-
-class BreakerOptions(Options):
-    consecutive: int = Field(5, ge=1, le=1000, description="Failures in a row that open the circuit.")
-    ratio: float = Field(0.5, gt=0, le=1, description="Share of failed calls that opens the circuit.")
-    min_calls: int = Field(10, ge=1, le=10000, description="Calls in the window before the share counts.")
-    window: float = Field(60.0, gt=0, le=3600, description="Window of the share in seconds.")
-    open_base: float = Field(
-        30.0, gt=0, le=3600, description="Seconds the circuit stays open the first time."
-    )
-    open_cap: float = Field(300.0, gt=0, le=86400, description="Longest time the circuit stays open.")
-    jitter: float = Field(0.1, ge=0, le=0.5, description="Random share by which the open time varies.")
-    half_open_successes: int = Field(2, ge=1, le=100, description="Good trials that close the circuit.")
 
 
 class WindowSettings(Options):
@@ -160,8 +139,8 @@ class HealingSettings(Options):
     retry_budget: RetryBudgetSettings = Field(
         default_factory=RetryBudgetSettings, description="Bound on extra calls to one source."
     )
-    breaker: BreakerOptions = Field(
-        default_factory=BreakerOptions, description="Circuit breaker of a target."
+    breaker: BreakerSettings = Field(
+        default_factory=BreakerSettings, description="Circuit breaker of a target."
     )
     window: WindowSettings = Field(
         default_factory=WindowSettings, description="Health windows and their bands."
@@ -190,7 +169,9 @@ class SourceSettings(Options):
 
     enabled: bool = Field(True, description="Whether the source is offered and watched.")
     hosts: tuple[str, ...] = Field(min_length=1, description="Base URLs in order of preference.")
-    keys: tuple[str, ...] = Field((), description="Names of environment variables that hold keys.")
+    keys: tuple[Annotated[str, Field(pattern=ENVIRONMENT_NAME)], ...] = Field(
+        (), description="Names of environment variables that hold keys."
+    )
     rotate_on: tuple[Literal["limited", "drained", "invalid"], ...] = Field(
         ("invalid",), description="Key states in which another key may be used."
     )

@@ -42,4 +42,4 @@ SELECT target, state, n, until, reason FROM breaker_state WHERE state <> 'closed
 
 -- count_events --
 -- How many failures are stored since a moment.
-SELECT count(*) AS events FROM error_events WHERE timestamp >= $1;
+SELECT count(*) AS events FROM error_events WHERE created_at >= $1;

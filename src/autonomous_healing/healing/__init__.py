@@ -4,6 +4,7 @@ from autonomous_healing.healing.diagnosis import Diagnosis, Severity
 from autonomous_healing.healing.journal import Follower, Journal, Report
 from autonomous_healing.healing.loop import Healing, HealingLoop, Rank, Ranking
 from autonomous_healing.healing.report import Attempt, HealingReport, Outcome
+from autonomous_healing.healing.store import report_rows
 from autonomous_healing.healing.strategy import CannotHeal, Strategy
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "Report",
     "Severity",
     "Strategy",
+    "report_rows",
 ]

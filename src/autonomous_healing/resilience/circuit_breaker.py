@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autonomous_healing.resilience.clock import Clock
+from autonomous_healing.resilience.options import BreakerSettings
 
 
 class BreakerState(StrEnum):
@@ -26,28 +27,13 @@ class IllegalMove(RuntimeError):
     """A circuit breaker was asked for a move that its table does not allow."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BreakerSettings:
-    """When a circuit opens, for how long, and what closes it."""
-
-    consecutive: int = 5  #: failures in a row that open it (Envoy outlier detection)
-    ratio: float = 0.5
-    min_calls: int = 10
-    window: float = 60.0  #: seconds
-    open_base: float = 30.0  #: seconds (Envoy base ejection time)
-    open_cap: float = 300.0
-    jitter: float = 0.1
-    half_open_successes: int = 2
-    calm: float = 300.0  #: seconds closed after which one earlier opening is forgiven
-
-
 @dataclass(kw_only=True)
 class CircuitBreaker:
     """CLOSED until calls fail too often, OPEN for a while, HALF_OPEN for one trial at a time."""
 
     name: str
     clock: Clock
-    settings: BreakerSettings = BreakerSettings()
+    settings: BreakerSettings = field(default_factory=BreakerSettings)
     rng: random.Random = field(default_factory=lambda: random.Random(0))
     state: BreakerState = BreakerState.CLOSED
     openings: int = 0  #: in a row; falls with calm

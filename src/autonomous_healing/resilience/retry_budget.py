@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from autonomous_healing.resilience.clock import Clock
+from autonomous_healing.resilience.options import RetryBudgetSettings
 
 
 @dataclass(kw_only=True)
@@ -14,9 +15,7 @@ class RetryBudget:
     """
 
     clock: Clock
-    ratio: float = 0.10
-    window: float = 10.0  #: seconds
-    floor: int = 3
+    settings: RetryBudgetSettings = field(default_factory=RetryBudgetSettings)
     _first: deque[float] = field(default_factory=deque)
     _extra: deque[float] = field(default_factory=deque)
 
@@ -24,7 +23,7 @@ class RetryBudget:
         """A first attempt was decided."""
         now = self.clock.monotonic()
         self._first.append(now)
-        _forget_before(self._first, now - self.window)
+        _forget_before(self._first, now - self.settings.window)
 
     def spend(self) -> bool:
         """Claim one extra call; False when the budget is spent."""
@@ -35,10 +34,12 @@ class RetryBudget:
 
     def left(self) -> int:
         """Extra calls that may still be decided now."""
-        edge = self.clock.monotonic() - self.window
+        edge = self.clock.monotonic() - self.settings.window
         _forget_before(self._first, edge)
         _forget_before(self._extra, edge)
-        return max(0, int(max(self.floor, self.ratio * len(self._first))) - len(self._extra))
+        return max(
+            0, int(max(self.settings.floor, self.settings.ratio * len(self._first))) - len(self._extra)
+        )
 
 
 def _forget_before(times: deque[float], edge: float) -> None:

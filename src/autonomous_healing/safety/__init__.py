@@ -4,11 +4,10 @@ from autonomous_healing.safety.guard import (
     Action,
     FailSafe,
     Guard,
-    GuardSettings,
-    Mode,
     Origin,
     Review,
     Verdict,
 )
+from autonomous_healing.safety.options import Mode, SafetySettings
 
-__all__ = ["Action", "FailSafe", "Guard", "GuardSettings", "Mode", "Origin", "Review", "Verdict"]
+__all__ = ["Action", "FailSafe", "Guard", "Mode", "Origin", "Review", "SafetySettings", "Verdict"]

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from autonomous_healing.safety.options import Mode, SafetySettings
+
 
 class Origin(StrEnum):
     """Where the idea to act came from."""
@@ -10,15 +12,6 @@ class Origin(StrEnum):
     RULE = "rule"
     LEARNED = "learned"
     GENERATED = "generated"
-
-
-class Mode(StrEnum):
-    """The fail-safe modes, from everything to nothing."""
-
-    NORMAL = "normal"
-    RULES_ONLY = "rules_only"
-    ANSWERS_ONLY = "answers_only"
-    OBSERVE_ONLY = "observe_only"
 
 
 class Verdict(StrEnum):
@@ -75,21 +68,11 @@ class FailSafe:
 ANSWER_RISK = 3
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GuardSettings:
-    """What is allowed without a person."""
-
-    approval_threshold: float = 0.80
-    approval_risk: int = 7
-    allowed_domains: frozenset[str] = frozenset({"endpoint", "code", "system"})
-    deny: frozenset[str] = frozenset()
-
-
 @dataclass(frozen=True, slots=True)
 class Guard:
     """Reviews every consequential act before it is done. When in doubt, no."""
 
-    settings: GuardSettings = GuardSettings()
+    settings: SafetySettings = field(default_factory=SafetySettings)
     fail_safe: FailSafe = field(default_factory=FailSafe)
 
     def review(self, action: Action) -> Review:
@@ -105,7 +88,7 @@ class Guard:
         if _is_a_validated_answer(action):
             return Review(Verdict.APPROVED, "a validated answer that the caller allows")
         # `not >=` rather than `<`: a confidence that is no number must not pass.
-        if not action.confidence >= self.settings.approval_threshold:
+        if not action.confidence >= self.settings.human_approval_threshold:
             return Review(Verdict.NEEDS_APPROVAL, f"confidence {action.confidence:.2f}")
         if action.risk >= self.settings.approval_risk:
             return Review(Verdict.NEEDS_APPROVAL, f"risk {action.risk}")

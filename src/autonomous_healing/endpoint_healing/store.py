@@ -1,0 +1,167 @@
+"""Failures, health and circuits in PostgreSQL. The statements are in store.sql, by name."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from autonomous_healing.database import Database, Row, load_queries
+from autonomous_healing.endpoint_healing.codes import ERROR_TYPE, blame_for
+from autonomous_healing.endpoint_healing.endpoints import Endpoint
+from autonomous_healing.endpoint_healing.health import Health
+from autonomous_healing.endpoint_healing.trail import EndpointReport, Trail
+from autonomous_healing.healing import report_rows
+from autonomous_healing.resilience import BreakerState, CircuitBreaker, Clock
+
+_SQL = load_queries(__package__, "store.sql")
+
+RETRIES = frozenset({"exponential_backoff_retry"})
+
+
+def rows_of(report: EndpointReport) -> list[Row]:
+    """All that one failure leaves: the event, its healing, each attempt, and the trail."""
+    cure = report.cure
+    healing = report_rows(
+        report,
+        fidelity=cure.fidelity.word if cure else None,
+        source_used=cure.source if cure else None,
+    )
+    return [_event(report), *healing, _trail(report)]
+
+
+def _event(report: EndpointReport) -> Row:
+    failure, call, cure = report.case.failure, report.case.call, report.cure
+    has_key = failure.key_alias is not None
+    blame = blame_for(report.diagnosis.code, another_key_works=has_key)
+    return Row(
+        table="error_events",
+        values={
+            "id": report.id,
+            "timestamp": report.observed_at,
+            "source": call.endpoint.source.id,
+            "endpoint": call.endpoint.name,
+            "error_type": ERROR_TYPE[report.diagnosis.code],
+            "code": report.diagnosis.code,
+            "cluster": report.diagnosis.cluster,
+            "blame": blame.value,
+            "error_message": failure.message,
+            "response_time": round(failure.elapsed.total_seconds(), 4),
+            "http_status_code": failure.status,
+            "request_params": dict(call.params),
+            "retry_count": sum(1 for one in report.attempts if one.tried and one.strategy in RETRIES),
+            "fixed_automatically": report.healed,
+            "fix_method": report.strategy,
+            "fidelity": cure.fidelity.word if cure else None,
+            "trail_id": report.id,
+            "origin": report.origin,
+            "detected_at": report.diagnosed_at,
+            "healed_at": report.ended_at if report.healed else None,
+        },
+    )
+
+
+def _trail(report: EndpointReport) -> Row:
+    call = report.case.call
+    return Row(
+        table="trails",
+        values={
+            "id": report.id,
+            "at": report.observed_at,
+            "source": call.endpoint.source.id,
+            "endpoint": call.endpoint.name,
+            "status": "healed" if report.healed else "failed",
+            "body": Trail(report).to_json(),
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBreaker:
+    """A circuit as it was last written."""
+
+    target: str
+    state: BreakerState
+    openings: int
+    until: datetime | None
+    reason: str
+
+
+class EndpointStore:
+    """What must be known again after a restart. Its methods raise `DatabaseAway`."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def save_health(self, readings: Iterable[tuple[Endpoint, Health]]) -> None:
+        rows = [_health_row(endpoint, health) for endpoint, health in readings]
+        if rows:
+            await self._database.execute(_SQL["save_health"], json.dumps(rows))
+
+    async def load_health(self) -> dict[tuple[str, str], Health]:
+        """By (source, endpoint); only readings that are younger than a window."""
+        rows = await self._database.fetch(_SQL["load_health"])
+        return {(row["source"], row["endpoint"]): _health(row) for row in rows}
+
+    async def save_breakers(self, breakers: Iterable[CircuitBreaker]) -> None:
+        now = self._clock.now()
+        rows = [
+            {
+                "target": one.name,
+                "state": one.state.value,
+                "n": one.openings,
+                "until": (now + timedelta(seconds=one.retry_after())).isoformat(),
+                "reason": one.reason,
+            }
+            for one in breakers
+            if one.openings
+        ]
+        if rows:
+            await self._database.execute(_SQL["save_breakers"], json.dumps(rows))
+
+    async def load_breakers(self) -> list[KnownBreaker]:
+        rows = await self._database.fetch(_SQL["load_breakers"])
+        return [
+            KnownBreaker(
+                row["target"], BreakerState(row["state"]), row["n"], row["until"], row["reason"] or ""
+            )
+            for row in rows
+        ]
+
+    async def count_events(self, since: datetime) -> int:
+        """Failures stored since a moment."""
+        [row] = await self._database.fetch(_SQL["count_events"], since)
+        return int(row["events"])
+
+
+def _health_row(endpoint: Endpoint, health: Health) -> dict[str, Any]:
+    return {
+        "source": endpoint.source.id,
+        "endpoint": endpoint.name,
+        "status": health.status_word,
+        "total_requests": health.total,
+        "failed_requests": health.failed,
+        "error_rate": health.error_rate or 0.0,
+        "avg_response_time": health.average_seconds or 0.0,
+        "last_success": health.last_success.isoformat() if health.last_success else None,
+        "last_failure": health.last_failure.isoformat() if health.last_failure else None,
+        "consecutive_failures": health.consecutive_failures,
+        "uptime_percentage": 100.0 if health.uptime_percentage is None else health.uptime_percentage,
+        "healed_share": health.healed_share or 0.0,
+        "felt": health.felt,
+    }
+
+
+def _health(row: Any) -> Health:
+    return Health(
+        status=None,
+        total=row["total_requests"],
+        failed=row["failed_requests"],
+        average_seconds=row["avg_response_time"],
+        last_success=row["last_success"],
+        last_failure=row["last_failure"],
+        consecutive_failures=row["consecutive_failures"],
+        uptime_percentage=None,
+        felt=json.loads(row["felt"] or "{}"),
+    )

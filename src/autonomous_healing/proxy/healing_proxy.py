@@ -1,0 +1,116 @@
+"""Where users' requests come in: understood, answered through the healer, told where the answer is from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import msgspec
+
+from autonomous_healing.endpoint_healing.call import Call
+from autonomous_healing.endpoint_healing.endpoints import Endpoint
+from autonomous_healing.endpoint_healing.fidelity import BadPolicy, Policy, parse_allow, parse_levels
+from autonomous_healing.endpoint_healing.healer import EndpointHealer, Result
+from autonomous_healing.endpoint_healing.options import HealingSettings
+from autonomous_healing.proxy.provenance import Reply, refusal, reply_to
+from autonomous_healing.proxy.quote_board import board, symbols_of
+from autonomous_healing.proxy.routes import BadRequest, NoRoute, RouteTable, single_values
+from autonomous_healing.resilience import Clock, Deadline, NewId
+
+#: Headers of a caller that may go on to a provider: they say who asks for what, and hold no secret.
+FORWARDED = ("accept-language", "traceparent", "tracestate", "x-request-id")
+
+TRAILS = "/api/healing/trails/"
+QUOTE_PATHS = frozenset({"/api/yahoo/quote", "/api/yahoo_finance/quote"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A GET as it came: the path still percent-encoded, header names in lower case."""
+
+    path: str
+    query: Sequence[tuple[str, str]]
+    headers: Mapping[str, str]
+
+
+class HealingProxy:
+    """Answers `GET /api/{source}/{path}`."""
+
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        healer: EndpointHealer,
+        settings: HealingSettings,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._routes = RouteTable(endpoints)
+        self._quote = next((one for one in endpoints if one.place == "yahoo_finance/quote"), None)
+        if self._quote is not None:
+            self._routes.add_known("yahoo", "/api/yahoo/quote?symbols={symbols}")
+        self._healer = healer
+        self._settings = settings
+        self._policy = Policy(parse_levels(settings.allow))
+        self._allow_max = parse_levels(settings.allow_max)
+        self._clock = clock
+        self._new_id = new_id
+
+    async def handle(self, request: Request) -> Reply:
+        """Never raises for what a caller may send."""
+        try:
+            return await self._answer(request)
+        except (BadRequest, BadPolicy) as wrong:
+            return refusal(400, "Bad request", str(wrong))
+        except NoRoute as lost:
+            return refusal(404, "Unknown route", str(lost), known=lost.known)
+
+    async def _answer(self, request: Request) -> Reply:
+        if request.path.startswith(TRAILS):
+            return self._trail(request.path.removeprefix(TRAILS))
+        always_problem = self._settings.on_exhausted == "problem"
+        if request.path in QUOTE_PATHS and self._quote is not None:
+            quote, symbols = self._quote, symbols_of(single_values(request.query))
+
+            async def ask(symbol: str) -> Result:
+                params = {**quote.defaults, "symbol": symbol}
+                return await self._healer.answer(self._call(quote, params, request.headers))
+
+            self._call(quote, {}, request.headers)  # a bad header is told before anything is asked
+            return await board(symbols, ask, self._clock.now, always_problem=always_problem)
+        match = self._routes.match(request.path, request.query)
+        call = self._call(match.endpoint, match.params, request.headers)
+        return reply_to(await self._healer.answer(call), always_problem=always_problem)
+
+    def _call(self, endpoint: Endpoint, params: Mapping[str, str], headers: Mapping[str, str]) -> Call:
+        return Call(
+            id=self._new_id(),
+            endpoint=endpoint,
+            params=params,
+            policy=self._policy_of(headers),
+            deadline=Deadline.after(self._clock, self._seconds(headers)),
+            headers={name: headers[name] for name in FORWARDED if name in headers},
+        )
+
+    def _policy_of(self, headers: Mapping[str, str]) -> Policy:
+        said = headers.get("healing-allow")
+        return self._policy if said is None else parse_allow(said, self._allow_max)
+
+    def _seconds(self, headers: Mapping[str, str]) -> float:
+        said = headers.get("healing-deadline")
+        if said is None:
+            return self._settings.request_deadline
+        try:
+            seconds = float(said)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < float("inf"):
+            raise BadRequest("Healing-Deadline: give seconds above 0, for example 2.5")
+        return min(seconds, self._settings.request_deadline)
+
+    def _trail(self, said: str) -> Reply:
+        try:
+            trail = self._healer.trails.find(UUID(said))
+        except ValueError:
+            raise BadRequest("a trail id is a UUID") from None
+        if trail is None:
+            return refusal(404, "Unknown trail", f"no trail {said} is held; older ones are in the database")
+        return Reply(status=200, content_type="application/json", body=msgspec.json.encode(trail.to_json()))
