@@ -41,9 +41,14 @@ class Orchestrator:
             return
         _, late = await asyncio.wait(self._tasks.values(), timeout=seconds)
         for task in late:
-            log.warning("agent_did_not_end", extra={"agent": task.get_name()})
+            if seconds > 0:
+                log.warning("agent_did_not_end", extra={"agent": task.get_name()})
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+
+    async def cancel(self) -> None:
+        """End those that never end by themselves."""
+        await self.wait(0)
 
     def statuses(self) -> list[AgentStatus]:
         return [worker.status() for worker in self._workers]

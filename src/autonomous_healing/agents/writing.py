@@ -1,6 +1,5 @@
 """Writes the journal to the database, and keeps what must survive a restart."""
 
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,8 +9,6 @@ from autonomous_healing.endpoint_healing.call import FailedCall
 from autonomous_healing.endpoint_healing.store import rows_of
 from autonomous_healing.healing import Follower, Report
 from autonomous_healing.resilience import Clock
-
-log = logging.getLogger(__name__)
 
 
 class ReportWriter(Agent[Report]):
@@ -45,15 +42,11 @@ class Bookkeeper(Worker):
         super().__init__("bookkeeper", clock)
         self._chores = chores
         self._due = {chore.name: 0.0 for chore in chores}
-        self._stopping = False
 
     async def run(self) -> None:
-        while not self._stopping:
+        while True:
             await self.save_due()
             await self._clock.sleep(1.0)
-
-    def stop(self) -> None:
-        self._stopping = True
 
     async def save_due(self, *, everything: bool = False) -> None:
         """Do the chores whose time has come, or all of them before a stop."""

@@ -95,6 +95,7 @@ class HealthWindow:
         self._last_success: datetime | None = None
         self._last_failure: datetime | None = None
         self._consecutive = 0
+        self.successes = 0  #: since the start
         self._status: Severity | None = None
         self._worse_until = 0.0
         self._since = clock.monotonic()
@@ -105,6 +106,7 @@ class HealthWindow:
         bucket = self._bucket()
         bucket.succeeded += 1
         bucket.seconds += seconds
+        self.successes += 1
         self._latencies.append(seconds)
         self._recent.append((self._clock.monotonic(), False))
         self._last_success = self._clock.now()

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from autonomous_healing.endpoint_healing.endpoints import DataKind
-from autonomous_healing.resilience import Options, RetryBudgetSettings
+from autonomous_healing.resilience import BreakerSettings, Options, RetryBudgetSettings
 
 #: A name, so that no key itself can stand in the file.
 ENVIRONMENT_NAME = r"^[A-Z][A-Z0-9_]{2,63}$"

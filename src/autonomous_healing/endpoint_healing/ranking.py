@@ -11,11 +11,11 @@ from autonomous_healing.safety import FailSafe, Mode
 
 
 class LearnedOrder:
-    """Ranks by what was learned; keeps the declared order where learning is off or fail-safe forbids it."""
+    """Ranks by what was learned; keeps the declared order where fail-safe forbids that."""
 
     def __init__(
         self,
-        learner: NestedLearner | None,
+        learner: NestedLearner,
         strategies: Mapping[str, EndpointStrategy],
         quality: Quality,
         fail_safe: FailSafe,
@@ -30,7 +30,7 @@ class LearnedOrder:
         }
 
     def __call__(self, diagnosis: Diagnosis, names: Sequence[str], seconds_left: float) -> Ranking:
-        if self._learner is None or self._fail_safe.mode is Mode.RULES_ONLY:
+        if self._fail_safe.mode is Mode.RULES_ONLY:
             return Ranking(tuple(names))
         plan = self._learner.rank(
             diagnosis.code,

@@ -87,6 +87,15 @@ class KnownBreaker:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class HealedEvent:
+    """A failure and how fast it was seen and healed."""
+
+    error_type: str
+    detect_seconds: float
+    heal_seconds: float | None  #: None: not healed
+
+
 class EndpointStore:
     """What must be known again after a restart. Its methods raise `DatabaseAway`."""
 
@@ -125,6 +134,18 @@ class EndpointStore:
         return [
             KnownBreaker(
                 row["target"], BreakerState(row["state"]), row["n"], row["until"], row["reason"] or ""
+            )
+            for row in rows
+        ]
+
+    async def healings_since(self, since: datetime) -> list[HealedEvent]:
+        """Of users' requests, in no order."""
+        rows = await self._database.fetch(_SQL["healings_since"], since)
+        return [
+            HealedEvent(
+                row["error_type"],
+                row["detect_ms"] / 1000,
+                row["heal_ms"] / 1000 if row["outcome"] == "healed" else None,
             )
             for row in rows
         ]

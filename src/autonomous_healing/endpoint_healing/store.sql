@@ -43,3 +43,10 @@ SELECT target, state, n, until, reason FROM breaker_state WHERE state <> 'closed
 -- count_events --
 -- How many failures are stored since a moment.
 SELECT count(*) AS events FROM error_events WHERE created_at >= $1;
+
+-- healings_since --
+-- What became of users' failed requests since a moment, with the two times that matter to them.
+SELECT event.error_type, report.detect_ms, report.heal_ms, report.outcome
+  FROM error_events event
+  JOIN healing_reports report ON report.error_event_id = event.id
+ WHERE event.origin = 'live' AND event.timestamp >= $1;

@@ -1,0 +1,266 @@
+"""The one place where everything meets: wiring, and the order of starting and stopping."""
+
+import itertools
+import random
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from autonomous_healing.agents import (
+    AgentStatus,
+    AlertingAgent,
+    Background,
+    Belt,
+    Bookkeeper,
+    Chore,
+    DiagnosedCall,
+    DiagnosisAgent,
+    HealingCoordinator,
+    LearningAgent,
+    MonitoringAgent,
+    Orchestrator,
+    RecoveryWatch,
+    ReportWriter,
+    Worker,
+    build_targets,
+)
+from autonomous_healing.agents.alerting import dead_agent
+from autonomous_healing.agents.store import AgentStore
+from autonomous_healing.alerts import AlertManager, AlertStore, LogChannel, WebChannel
+from autonomous_healing.dashboard import Dashboard, Rooms
+from autonomous_healing.database import Database, DatabaseAway, EventWriter, Spool
+from autonomous_healing.endpoint_healing.assembly import Mind, build_healer, build_parts, secrets_of
+from autonomous_healing.endpoint_healing.call import FailedCall
+from autonomous_healing.endpoint_healing.catalog import build_endpoints
+from autonomous_healing.endpoint_healing.freshness import MarketHours
+from autonomous_healing.endpoint_healing.probe import Prober
+from autonomous_healing.endpoint_healing.store import EndpointStore
+from autonomous_healing.healing import Journal
+from autonomous_healing.learning import LearningStore, NestedLearner
+from autonomous_healing.proxy import HealingProxy, ProxyServer
+from autonomous_healing.resilience import Clock, SystemClock, uuid7_from
+from autonomous_healing.safety import FailSafe, Guard
+from autonomous_healing.settings import Settings
+
+#: Seconds that each part of a stop may take before it is cut short.
+LINE_SECONDS, FOLLOWER_SECONDS, DRAIN_SECONDS = 4.0, 3.0, 5.0
+
+
+class Application:
+    """The whole product in one event loop: `start`, then `stop`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        hours: MarketHours,
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.settings = settings
+        self._clock = clock or SystemClock()
+        self._rng = rng or random.Random()
+        self._new_id = uuid7_from(self._clock)
+        self.started_at = self._clock.now()
+        self._missing = ["database", "agents", "proxy"]
+        self._stack = AsyncExitStack()
+        self._build_ground(environ)
+        self._build_healing(environ, hours)
+        self._build_alerts()
+        self._build_agents()
+        self._build_doors()
+
+    async def start(self) -> None:
+        """Raises `PortTaken`, and `DatabaseAway` where the settings require the database."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """The reverse of the start; safe to call twice."""
+        await self._stack.aclose()
+
+    def statuses(self) -> list[AgentStatus]:
+        """Every agent and follower, as measured."""
+        crews = (self._line, self._followers, self._ground)
+        return [status for crew in crews for status in crew.statuses()]
+
+    def missing(self) -> Sequence[str]:
+        """What is not up yet."""
+        return tuple(self._missing)
+
+    def _build_ground(self, environ: Mapping[str, str]) -> None:
+        options = self.settings.database
+        self.database = Database(options, self._clock, environ.get("HEALING_DB_PASSWORD", ""))
+        self._spool = Spool(Path(options.spool_dir), options.spool_max_mb * 1_048_576)
+        self._stack.callback(self._spool.close)
+        self.writer = EventWriter(self.database, self._spool, self._clock, options.queue_max)
+        self.store = EndpointStore(self.database, self._clock)
+        self.journal = Journal()
+
+    def _build_healing(self, environ: Mapping[str, str], hours: MarketHours) -> None:
+        settings, clock = self.settings, self._clock
+        self.endpoints = build_endpoints(settings.sources)
+        self.secrets = secrets_of(settings.sources, environ)
+        self.parts = build_parts(
+            self.endpoints, settings.sources, self.secrets, settings.healing, hours, clock
+        )
+        guard = Guard(settings.safety, FailSafe(settings.safety.mode))
+        self.learner = NestedLearner(settings.learning, random.Random(self._rng.random()))
+        mind = Mind(guard=guard, learner=self.learner, learning=settings.learning)
+        self.healer = build_healer(self.parts, settings.healing, mind, self.journal, clock, self._rng)
+
+    def _build_alerts(self) -> None:
+        self.web = WebChannel()
+        number = itertools.count(1)
+        self.alerts = AlertManager(
+            clock=self._clock,
+            settings=self.settings.alerts,
+            new_number=lambda: next(number),
+            channels=(LogChannel(), self.web),
+        )
+        self._alert_store = AlertStore(self.database)
+
+    def _build_agents(self) -> None:
+        settings, clock, parts = self.settings, self._clock, self.parts
+        probed: Belt[FailedCall] = Belt("probed", key=lambda failed: failed.call.endpoint.place)
+        diagnosed: Belt[DiagnosedCall] = Belt("diagnosed", key=lambda item: item.diagnosis.cluster)
+        prober = Prober(parts.fetcher, clock, self._new_id, settings.healing.request_budget)
+        targets = build_targets(settings.monitoring, self.endpoints)
+        self._monitoring = MonitoringAgent(
+            targets, prober, parts.admission, probed, settings.monitoring, clock, self._rng
+        )
+        diagnosis = DiagnosisAgent(probed, diagnosed, self.healer, clock)
+        coordinator = HealingCoordinator(diagnosed, self.healer, clock)
+        self._learning = LearningAgent(
+            self.journal.follow("learning"), self.learner, LearningStore(self.database), clock
+        )
+        self.report_writer = ReportWriter(self.journal.follow("report_writer"), self.writer, clock)
+        alerting = AlertingAgent(
+            self.journal.follow("alerting"), self.alerts, parts.admission, self.endpoints, clock
+        )
+        self._line = self._crew(self._monitoring, diagnosis, coordinator)
+        self._followers = self._crew(self._learning, self.report_writer, alerting)
+        self._bookkeeper = Bookkeeper(self._chores(), clock)
+
+    def _build_doors(self) -> None:
+        settings, clock = self.settings, self._clock
+        self.dashboard = Dashboard(
+            Rooms(
+                endpoints=self.endpoints,
+                admission=self.parts.admission,
+                healer=self.healer,
+                journal=self.journal,
+                learner=self.learner,
+                alerts=self.alerts,
+                web=self.web,
+                agents=self.statuses,
+                database=self.database,
+                events=lambda: self.writer.counts,
+                spool_bytes=lambda: self._spool.size,
+                missing=self.missing,
+                clock=clock,
+                started_at=self.started_at,
+            ),
+            settings.server,
+        )
+        proxy = HealingProxy(self.endpoints, self.healer, settings.healing, clock, self._new_id)
+        server = settings.server
+        self.proxy = ProxyServer(proxy, server.host, server.proxy_port, server.drain_seconds, {})
+        self._ground = self._crew(
+            Background("database", self.database.run, clock),
+            Background("event_writer", self.writer.run, clock),
+            Background("dashboard_live", self.dashboard.run, clock),
+            RecoveryWatch(self.alerts, self.parts.admission, self.endpoints, clock),
+            self._bookkeeper,
+        )
+
+    def _crew(self, *workers: Worker) -> Orchestrator:
+        return Orchestrator(workers, self.settings.supervision, self._clock, self._tell_of_dead_agent)
+
+    def _tell_of_dead_agent(self, agent: AgentStatus) -> None:
+        self.alerts.see(dead_agent(agent, self._clock.now()))
+
+    def _chores(self) -> list[Chore]:
+        agents = AgentStore(self.database)
+        beat = self.settings.supervision.heartbeat
+
+        async def save_statuses() -> None:
+            await agents.save(self.statuses())
+
+        return [
+            Chore("alerts", 1.0, self._save_alerts),
+            Chore("health", 10.0, self._save_health),
+            Chore("breakers", 5.0, self._save_breakers),
+            Chore("agents", beat, save_statuses),
+            Chore("learning", self.settings.learning.snapshot_interval, self._learning.save),
+        ]
+
+    async def _start(self) -> None:
+        await self.database.start()
+        self._stack.push_async_callback(self.database.stop)
+        await self._restore()
+        self._missing.remove("database")
+        await self.parts.upstream.start()
+        self._stack.push_async_callback(self.parts.upstream.stop)
+        self._ground.start()
+        self._stack.push_async_callback(self._stop_ground)
+        await self.dashboard.start()
+        self._stack.push_async_callback(self.dashboard.stop)
+        self._followers.start()
+        self._stack.push_async_callback(self._stop_followers)
+        self._line.start()
+        self._stack.push_async_callback(self._stop_line)
+        self._missing.remove("agents")
+        await self.proxy.start()
+        self._stack.push_async_callback(self.proxy.stop)
+        self._missing.remove("proxy")
+
+    async def _stop_line(self) -> None:
+        """No more probes; what is on the belts is still worked off."""
+        self._monitoring.stop()
+        await self._line.wait(LINE_SECONDS)
+        await self.healer.stop()
+
+    async def _stop_followers(self) -> None:
+        self.journal.close()
+        await self._followers.wait(FOLLOWER_SECONDS)
+
+    async def _stop_ground(self) -> None:
+        await self._bookkeeper.save_due(everything=True)
+        await self._ground.cancel()
+        await self.writer.drain(DRAIN_SECONDS)
+
+    async def _restore(self) -> None:
+        """What was known before the last stop; while the database is away, nothing."""
+        await self._learning.load_if_there()
+        try:
+            self.alerts.restore(await self._alert_store.load_open())
+            known = await self.store.load_health()
+            breakers = {one.target: one for one in await self.store.load_breakers()}
+        except DatabaseAway:
+            return
+        for endpoint in self.endpoints:
+            if health := known.get((endpoint.source.id, endpoint.name)):
+                self.parts.admission.window(endpoint).restore(health)
+            for host in endpoint.source.hosts:
+                breaker = self.parts.admission.breaker(endpoint, host)
+                if before := breakers.get(breaker.name):
+                    left = (before.until - self._clock.now()).total_seconds() if before.until else 0.0
+                    breaker.restore(
+                        state=before.state, openings=before.openings, seconds_left=left, reason=before.reason
+                    )
+
+    async def _save_alerts(self) -> None:
+        if changed := self.alerts.changed():
+            await self._alert_store.save(changed)
+            self.alerts.mark_saved(changed)
+
+    async def _save_health(self) -> None:
+        windows = [(one, self.parts.admission.window(one).read()) for one in self.endpoints]
+        await self.store.save_health((one, health) for one, health in windows if health.total)
+
+    async def _save_breakers(self) -> None:
+        await self.store.save_breakers(self.parts.admission.breakers())
