@@ -221,6 +221,31 @@ async def test_an_outage_also_ends_connections_that_are_already_open(world: Worl
         await world.get(twin.urls[0] + PREV)
 
 
+@pytest.mark.parametrize(
+    ("kind", "true_at"),
+    [
+        (FaultKind.LATENCY, NOON + timedelta(minutes=1)),
+        (FaultKind.STALE, NOON + timedelta(minutes=1) - timedelta(days=14)),
+        (FaultKind.FROZEN, NOON),
+        (FaultKind.IMPLAUSIBLE, None),
+        (FaultKind.CUT, None),
+    ],
+)
+async def test_the_log_says_when_what_was_sent_was_the_truth(
+    world: World, kind: FaultKind, true_at: datetime | None
+) -> None:
+    twin = await world.twin("polygon_io", polygon(kind, starts_at=NOON))
+    world.clock.pass_time(60)
+
+    async with world.client.get(twin.urls[0] + PREV) as answer:
+        assert answer.status == 200
+
+    [seen] = twin.exchanges
+    assert seen.true_at == true_at
+    if true_at:
+        assert seen.digest == render("polygon_io", MARKET, PREV, {}, true_at).digest
+
+
 async def test_only_the_first_exchanges_of_each_request_fail(world: World) -> None:
     twin = await world.twin("polygon_io", polygon(FaultKind.FORBIDDEN, exchanges=1))
 

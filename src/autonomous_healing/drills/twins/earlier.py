@@ -18,19 +18,14 @@ _SERIES_LAG = {
 }
 
 
-def lag(ask: Ask) -> timedelta:
-    """How long ago the answer of `long_ago` was the truth."""
-    return _lag(ask)
-
-
 def long_ago(ask: Ask) -> Rendered:
     """The same request, window and all, as it was answered then."""
-    lag = _lag(ask)
-    path, query = _moved(ask, lag)
-    return truthful(replace(ask, path=path, query=query, at=ask.at - lag))
+    path, query = _moved(ask, lag(ask))
+    return truthful(replace(ask, path=path, query=query, at=ask.at - lag(ask)))
 
 
-def _lag(ask: Ask) -> timedelta:
+def lag(ask: Ask) -> timedelta:
+    """How long ago the answer of `long_ago` was the truth."""
     match ask.source, ask.endpoint:
         case "fred_api", _:
             series = SERIES.get(ask.query.get("series_id", ""))
@@ -43,22 +38,22 @@ def _lag(ask: Ask) -> timedelta:
             return _QUOTE_LAG
 
 
-def _moved(ask: Ask, lag: timedelta) -> tuple[str, Mapping[str, str]]:
+def _moved(ask: Ask, by: timedelta) -> tuple[str, Mapping[str, str]]:
     """Path and query with every stated day or moment moved back, or the window would hold nothing."""
     query = dict(ask.query)
     for name in query.keys() & {"period1", "period2", "observation_start", "observation_end"}:
-        query[name] = _back(query[name], lag, unit=1)
+        query[name] = _back(query[name], by, unit=1)
     path = ask.path.split("/")
     if ask.source == "polygon_io" and ask.endpoint == "/v2/aggs":
-        path[-2:] = [_back(moment, lag, unit=1000) for moment in path[-2:]]
+        path[-2:] = [_back(moment, by, unit=1000) for moment in path[-2:]]
     return "/".join(path), query
 
 
-def _back(moment: str, lag: timedelta, *, unit: int) -> str:
-    """A day, or a count of time units since 1970 (`unit` of them to the second), `lag` earlier."""
+def _back(moment: str, by: timedelta, *, unit: int) -> str:
+    """A day, or a count of time units since 1970 (`unit` of them to the second), `by` earlier."""
     if moment.isdecimal():
-        return str(int(moment) - int(lag.total_seconds()) * unit)
+        return str(int(moment) - int(by.total_seconds()) * unit)
     try:
-        return (date.fromisoformat(moment) - lag).isoformat()
+        return (date.fromisoformat(moment) - by).isoformat()
     except (ValueError, OverflowError):
         return moment
