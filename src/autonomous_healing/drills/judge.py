@@ -93,10 +93,12 @@ class Judge:
         )
 
     def _fault(self, answer: Answer) -> Fault | None:
-        """The first that its exchanges met; without any, the lasting one that keeps it from the source."""
+        """The first that its exchanges met; where one is missing, the lasting one that keeps it away."""
         seen = self._by_request.get(answer.planned.id, [])
-        if seen:
-            return next((exchange.fault for exchange in seen if exchange.fault), None)
+        if met := next((exchange.fault for exchange in seen if exchange.fault), None):
+            return met
+        if len(seen) >= max(1, len(answer.planned.question.symbols)):
+            return None
         lasting = [fault for fault in self._lasting if self._reaches(fault, answer)]
         return max(lasting, key=lambda fault: fault.starts_at or answer.sent_at, default=None)
 

@@ -124,7 +124,7 @@ class Fetcher:
             return read
         now = self._clock.now()
         return (
-            self._judges.plausibility.judge(read, now)
+            self._judges.plausibility.judge(read, call.params, now)
             or self._judges.freshness.judge(read, call, now)
             or self._judges.frozen.judge(read, call, host, now)
             or read

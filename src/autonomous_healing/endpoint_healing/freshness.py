@@ -11,7 +11,14 @@ from autonomous_healing.endpoint_healing.call import Call, Finding
 from autonomous_healing.endpoint_healing.codes import FROZEN, MISSING, STALE
 from autonomous_healing.endpoint_healing.endpoints import DataKind
 from autonomous_healing.endpoint_healing.options import FreshnessSettings
-from autonomous_healing.endpoint_healing.records import Bars, Quote, Rates, Record, Series
+from autonomous_healing.endpoint_healing.records import (
+    Bars,
+    Description,
+    Quote,
+    Rates,
+    Record,
+    Series,
+)
 
 #: Days after the newest period's start by which the next value is due, by the spacing of the series:
 #: period + 4 d daily, 14 d weekly, 75 d monthly, 190 d quarterly (spec: endpoint healing, section 4).
@@ -102,8 +109,12 @@ class Freshness:
                 return self._intraday(record, call.params, now)
             case Bars():
                 return self._daily(record, call.params, now)
+            case Series() | Description() if _speaks_of_the_past(record.published, call.params, now):
+                return _stale(f"the publisher speaks of {record.published}")
             case Series():
                 return _series(record, call.params, now)
+            case Description():
+                return None
             case Rates():
                 return _rates(record, now)
 
@@ -141,6 +152,16 @@ class Freshness:
         ):
             return None
         return _stale(f"newest bar is of {newest}, {due} was due")
+
+
+def _speaks_of_the_past(published: date | None, params: Mapping[str, str], now: datetime) -> bool:
+    """FRED dates each answer by the day it is of, unless asked for an earlier one."""
+    return (
+        published is not None
+        and "realtime_end" not in params
+        and "vintage_dates" not in params
+        and published < (now - timedelta(days=2)).date()
+    )
 
 
 def _series(series: Series, params: Mapping[str, str], now: datetime) -> Finding | None:
@@ -219,13 +240,18 @@ class FrozenWatch:
             return None
         watched.polls += 1
         open_for = self._hours.open_seconds(watched.since, now)
-        if watched.polls < self._settings.frozen_polls or open_for < self._settings.frozen_seconds:
+        if watched.polls < self._settings.frozen_polls or open_for < self._patience(record):
             return None
         if not self._another_moved(call, watched.since):
             return None
         return Finding(
             FROZEN, f"unchanged in {watched.polls} answers over {open_for:.0f}s of open market", 0.85
         )
+
+    def _patience(self, record: Record) -> float:
+        """A bar stands still until the next one comes."""
+        interval = record.interval if isinstance(record, Bars) else None
+        return max(self._settings.frozen_seconds, 2 * (interval or 0.0))
 
     def _another_moved(self, call: Call, since: datetime) -> bool:
         moved = self._moved.get(call.endpoint.source.id, {})

@@ -1,12 +1,21 @@
 """Values that cannot be, and values that are hard to believe."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from autonomous_healing.endpoint_healing.call import Finding
 from autonomous_healing.endpoint_healing.codes import IMPLAUSIBLE
 from autonomous_healing.endpoint_healing.options import PlausibilitySettings
-from autonomous_healing.endpoint_healing.records import Bar, Bars, Quote, Rates, Record
+from autonomous_healing.endpoint_healing.records import (
+    Bar,
+    Bars,
+    Description,
+    Quote,
+    Rates,
+    Record,
+    Series,
+)
 
 #: Clocks differ; a provider's may be this much ahead.
 FUTURE = timedelta(seconds=300)
@@ -18,13 +27,17 @@ class Plausibility:
 
     settings: PlausibilitySettings
 
-    def judge(self, record: Record, now: datetime) -> Finding | None:
+    def judge(self, record: Record, params: Mapping[str, str], now: datetime) -> Finding | None:
         """The first impossible thing in `record`, or None."""
         match record:
             case Quote():
                 wrong = self._quote(record, now)
             case Bars():
                 wrong = self._bars(record, now)
+            case Series() if "realtime_start" not in params:
+                wrong = _dates(record)
+            case Description(updated=date() as updated) if updated > (now + timedelta(days=1)).date():
+                wrong = f"last updated on {updated}"
             case Rates() if record.as_of is not None and record.as_of > now + FUTURE:
                 wrong = "rates from the future"
             case _:
@@ -75,3 +88,11 @@ class Plausibility:
 
     def _is_price(self, price: float) -> bool:
         return self.settings.min_price < price <= self.settings.max_price
+
+
+def _dates(series: Series) -> str | None:
+    """Vintages aside, each day comes once and the days run in one direction."""
+    days = [day for day, _ in series.observations]
+    if len(set(days)) != len(days) or (days != sorted(days) and days != sorted(days, reverse=True)):
+        return "dates of the observations do not run in one direction"
+    return None

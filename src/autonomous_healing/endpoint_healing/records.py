@@ -49,6 +49,7 @@ class Series:
 
     id: str
     observations: tuple[tuple[date, float | None], ...]
+    published: date | None = None  #: the day of which the publisher speaks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,4 +62,13 @@ class Rates:
     rates: Mapping[str, float]
 
 
-Record = Quote | Bars | Series | Rates
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Description:
+    """What a series is, without its values."""
+
+    id: str
+    published: date | None  #: the day of which the publisher speaks
+    updated: date | None  #: when its values last changed
+
+
+Record = Quote | Bars | Series | Description | Rates

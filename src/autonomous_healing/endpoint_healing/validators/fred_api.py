@@ -6,7 +6,7 @@ from typing import Any
 
 from autonomous_healing.endpoint_healing.call import Finding
 from autonomous_healing.endpoint_healing.codes import AUTH_REJECTED, CALLER_ERROR, MISSING
-from autonomous_healing.endpoint_healing.records import Series
+from autonomous_healing.endpoint_healing.records import Description, Series
 from autonomous_healing.endpoint_healing.validators.reading import (
     invalid,
     iso_date,
@@ -40,14 +40,25 @@ def observations(document: Any, params: Mapping[str, str]) -> Series:
     values = tuple(_observation(row) for row in found)
     if all(value is None for _, value in values):
         raise missing("value")
-    return Series(id=params.get("series_id", ""), observations=values)
+    return Series(id=params.get("series_id", ""), observations=values, published=_published(document))
 
 
-def series(document: Any, params: Mapping[str, str]) -> None:
-    """`seriess[]` of descriptions, each with its id."""
-    for row in rows(mapping(document, "document").get("seriess"), "seriess"):
-        if not isinstance(mapping(row, "series").get("id"), str):
-            raise invalid("a series without an id")
+def series(document: Any, params: Mapping[str, str]) -> Description:
+    """`seriess[]` of descriptions, the first with its id."""
+    first = mapping(rows(mapping(document, "document").get("seriess"), "seriess")[0], "series")
+    if not isinstance(first.get("id"), str):
+        raise invalid("a series without an id")
+    updated = first.get("last_updated")
+    return Description(
+        id=first["id"],
+        published=_published(document),
+        updated=None if updated is None else iso_date(updated, "last_updated"),
+    )
+
+
+def _published(document: Mapping[str, Any]) -> date | None:
+    said = document.get("realtime_end")
+    return None if said is None else iso_date(said, "realtime_end")
 
 
 def _observation(row: Any) -> tuple[date, float | None]:
@@ -58,7 +69,7 @@ def _observation(row: Any) -> tuple[date, float | None]:
     return iso_date(cells.get("date"), "date"), None if value == "." else number(value, "value", text=True)
 
 
-SHAPES: Mapping[str, Callable[[Any, Mapping[str, str]], Series | None]] = {
+SHAPES: Mapping[str, Callable[[Any, Mapping[str, str]], Series | Description]] = {
     "/observations": observations,
     "/series": series,
 }
