@@ -199,7 +199,7 @@ class Demo:
             stored = await application.store.count_events(application.started_at)
         except DatabaseAway:
             healings, stored = [], 0
-        judge = Judge(self._stage.market, self._stage.exchanges(), self._stage.faults)
+        judge = Judge(self._stage.market, self._stage.exchanges())
         return write_report(
             [judge.judge(answer) for answer in self._answers],
             healings,

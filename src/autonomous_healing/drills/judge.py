@@ -11,15 +11,16 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from autonomous_healing.drills.scenario import Planned, is_healable
+from autonomous_healing.drills.scenario import FROZEN_POLLS, FROZEN_SECONDS, FROZEN_SPAN, Planned, is_healable
 from autonomous_healing.drills.traffic import Answer
-from autonomous_healing.drills.twins import Exchange, Fault, Market, render
+from autonomous_healing.drills.twins import Exchange, Fault, FaultKind, Market, render
 
 #: Clocks and queues between twin, proxy and client (seconds).
 SLACK = 1.5
 
-#: How long after its end a lasting fault may still keep callers from a source, through a rest that it caused.
-AFTERMATH = 6.0
+#: How long a fault may keep callers from a source through what it caused, a rest or an open circuit: the
+#: longest that the drill's configuration allows (5 s and a tenth), and a trial.
+AFTERMATH = 8.0
 
 _PARAMETER = re.compile(r';\s*([a-z]+)=(?:"([^"]*)"|([0-9.]+))')
 
@@ -68,50 +69,62 @@ class Judged:
 
 
 class Judge:
-    """Knows the script, the twins' own log, and the market."""
+    """Knows the twins' own log, with the faults they were made to commit, and the market."""
 
-    def __init__(self, market: Market, exchanges: Iterable[Exchange], faults: Iterable[Fault]) -> None:
+    def __init__(self, market: Market, exchanges: Iterable[Exchange]) -> None:
         self._market = market
         self._by_request: dict[str, list[Exchange]] = defaultdict(list)
         self._true_at: dict[str, list[datetime]] = defaultdict(list)
-        self._lasting = [fault for fault in faults if fault.request_ids is None]
-        for exchange in exchanges:
+        self._met: dict[str, list[Exchange]] = defaultdict(list)
+        self._frozen: list[Exchange] = []
+        for exchange in sorted(exchanges, key=lambda one: one.at):
+            if exchange.fault:
+                self._met[exchange.source].append(exchange)
+            if exchange.fault and exchange.fault.kind is FaultKind.FROZEN:
+                self._frozen.append(exchange)
             self._by_request[exchange.request_id].append(exchange)
-            if exchange.true_at is not None:
+            if exchange.true_at is not None and exchange.status == 200:
                 bisect.insort(self._true_at[exchange.digest], exchange.true_at)
 
     def judge(self, answer: Answer) -> Judged:
         claim = Claim.of(answer.headers)
         fault = self._fault(answer)
+        verdict = self._verdict(answer, claim)
+        if fault and fault.kind is FaultKind.FROZEN and not claim.healed and answer.good:
+            verdict = Verdict.WRONG  # it could be told, and was passed on as new
         return Judged(
             answer=answer,
             claim=claim,
             fault=fault,
             healable=fault is not None and is_healable(fault, answer.planned),
-            verdict=self._verdict(answer, claim),
+            verdict=verdict,
             false_heal=fault is None and self._differs(answer),
         )
 
     def _fault(self, answer: Answer) -> Fault | None:
-        """The first that its exchanges met; where one is missing, the lasting one that keeps it away."""
+        """The first that its own exchanges met; where one was not made, the last that the source met."""
         seen = self._by_request.get(answer.planned.id, [])
-        if met := next((exchange.fault for exchange in seen if exchange.fault), None):
+        if met := next((exchange.fault for exchange in seen if self._can_be_told(exchange)), None):
             return met
         if len(seen) >= max(1, len(answer.planned.question.symbols)):
             return None
-        lasting = [fault for fault in self._lasting if self._reaches(fault, answer)]
-        return max(lasting, key=lambda fault: fault.starts_at or answer.sent_at, default=None)
+        earliest = answer.sent_at - timedelta(seconds=AFTERMATH)
+        met_before = self._met[answer.planned.question.source]
+        n = bisect.bisect_right(met_before, answer.received_at, key=lambda exchange: exchange.at)
+        return met_before[n - 1].fault if n and met_before[n - 1].at >= earliest else None
 
-    def _reaches(self, fault: Fault, answer: Answer) -> bool:
-        if fault.source != answer.planned.question.source or fault.starts_at is None or fault.ends_at is None:
-            return False
-        end = fault.ends_at + timedelta(seconds=AFTERMATH)
-        return fault.starts_at <= answer.received_at and answer.sent_at <= end
+    def _can_be_told(self, exchange: Exchange) -> bool:
+        """Whether there is a fault, and anybody without a look behind the scenes could know of it yet."""
+        fault = exchange.fault
+        if fault is None or fault.kind is not FaultKind.FROZEN:
+            return fault is not None
+        earlier = [one for one in self._frozen if one.at < exchange.at]
+        return len(earlier) >= FROZEN_POLLS and exchange.at - earlier[0].at >= timedelta(seconds=FROZEN_SPAN)
 
     def _differs(self, answer: Answer) -> bool:
-        """A board is put together by the proxy itself: of it only healing shows."""
+        """A board is put together by the proxy itself: there are no bytes that it should equal."""
         if answer.planned.question.symbols:
-            return "healing-status" in answer.headers
+            return False
         sent = {exchange.digest for exchange in self._by_request.get(answer.planned.id, [])}
         return sha256(answer.body).hexdigest() not in sent
 
@@ -164,6 +177,8 @@ class Judge:
             name.strip() for name in answer.headers.get("healing-omitted", "").split(",") if name.strip()
         ]
         earliest, latest = _span(answer, claim)
+        # Each quote says of what moment it is: a frozen one is true of that, until it can be told.
+        earliest -= timedelta(seconds=FROZEN_SECONDS)
         for symbol in answer.planned.question.symbols:
             row = board.get(symbol)
             if row is None:

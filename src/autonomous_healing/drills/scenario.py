@@ -45,6 +45,16 @@ WINDOWS = (
 #: Seconds that a lasting fault lasts; the configuration of the drill lets keys rest as long.
 WINDOW_SECONDS = 1.5
 
+#: An outage lasts longer, so that circuits open and copies grow old: this, or an eighth of a short drill.
+OUTAGE_SECONDS = 8.0
+
+#: One symbol on one host stands still for so long, while others move.
+FROZEN_SYMBOL, FROZEN_SECONDS = "QQQ", 9.0
+
+#: Nobody can tell a frozen price from a quiet one at the first look: the drill's configuration wants five
+#: answers over three seconds, and one more comes before the next is refused.
+FROZEN_POLLS, FROZEN_SPAN = 6, 3.5
+
 #: How slow a slow answer is, in seconds: beyond the soft timeout, within the hard one.
 SLOW_SECONDS = 2.5
 
@@ -87,7 +97,7 @@ def write_scenario(started_at: datetime, seconds: float, rate: float, seed: int)
     """`rate` requests a second over all sources; the same seed gives the same script."""
     rng = random.Random(seed)
     asked = tuple(_requests(questions(started_at), seconds, rate, rng))
-    faults = [*_blips(asked, seconds), *_windows(started_at, seconds)]
+    faults = [*_blips(asked, seconds), *_windows(started_at, seconds), _frozen(started_at, seconds)]
     return Scenario(requests=asked, faults=tuple(faults))
 
 
@@ -128,12 +138,14 @@ def _blips(asked: Sequence[Planned], seconds: float) -> Iterator[Fault]:
 
 
 def _windows(started_at: datetime, seconds: float) -> Iterator[Fault]:
-    """The sources take turns, so that their troubles do not all fall together."""
+    """The sources take turns, each with another trouble, so that no two have the same at once."""
     sources = ("yahoo_finance", *KEYS)
     slots = len(sources) * len(WINDOWS)
     first, gap = 2.0, max(0.0, seconds - 8.0) / slots
     for n in range(slots):
-        source, kind = sources[n % len(sources)], WINDOWS[n // len(sources)]
+        round_, place = divmod(n, len(sources))
+        source, kind = sources[place], WINDOWS[(round_ + place) % len(WINDOWS)]
+        lasts = min(OUTAGE_SECONDS, seconds / 8) if kind is FaultKind.OUTAGE else WINDOW_SECONDS
         starts_at = started_at + timedelta(seconds=first + n * gap)
         keyed = source in KEYS and kind is not FaultKind.OUTAGE
         yield Fault(
@@ -142,9 +154,21 @@ def _windows(started_at: datetime, seconds: float) -> Iterator[Fault]:
             host=None if source in KEYS else 0,
             key=KEYS[source][0] if keyed else None,
             starts_at=starts_at,
-            ends_at=starts_at + timedelta(seconds=WINDOW_SECONDS),
+            ends_at=starts_at + timedelta(seconds=lasts),
             seconds=WINDOW_SECONDS,
         )
+
+
+def _frozen(started_at: datetime, seconds: float) -> Fault:
+    starts_at = started_at + timedelta(seconds=seconds / 2)
+    return Fault(
+        kind=FaultKind.FROZEN,
+        source="yahoo_finance",
+        path_part=f"/{FROZEN_SYMBOL}",
+        host=0,
+        starts_at=starts_at,
+        ends_at=starts_at + timedelta(seconds=min(FROZEN_SECONDS, seconds / 6)),
+    )
 
 
 def is_healable(fault: Fault, planned: Planned) -> bool:

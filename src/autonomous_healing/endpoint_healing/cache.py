@@ -54,6 +54,10 @@ class ResponseCache:
         level = Fidelity.EXACT if age <= lifetimes.fresh else Fidelity.STALE
         return replace(copy.response, age=age, fidelity=level)
 
+    def forget(self, call: Call) -> None:
+        """The copy has turned out to be no good."""
+        self._forget(call.resource)
+
     def _forget(self, resource: str) -> None:
         if copy := self._copies.pop(resource, None):
             self.bytes_held -= len(copy.response.body)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from autonomous_healing.endpoint_healing.admission import Admission, Refused
 from autonomous_healing.endpoint_healing.cache import ResponseCache
 from autonomous_healing.endpoint_healing.call import BadAnswer, Call, Failure, Finding, Response, Trouble
-from autonomous_healing.endpoint_healing.codes import STALE, Blame, blame_for
+from autonomous_healing.endpoint_healing.codes import FROZEN, STALE, Blame, blame_for
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.endpoints import Endpoint, Source
 from autonomous_healing.endpoint_healing.freshness import Freshness, FrozenWatch
@@ -104,6 +104,8 @@ class Fetcher:
         elapsed = self._clock.monotonic() - start
         if isinstance(outcome, Failure):
             self._count_failure(outcome)
+            if outcome.finding and outcome.finding.code == FROZEN:
+                self._cache.forget(call)  # kept while the value could not be told from a quiet one
             raise FetchFailed(outcome)
         self.admission.window(endpoint).record_success(elapsed)
         self.admission.breaker(endpoint, host).record_success()

@@ -66,6 +66,7 @@ class Fault:
     kind: FaultKind
     source: str
     endpoint: str = "*"  #: `*` for all
+    path_part: str = ""  #: only requests with this in their path
     host: int | None = None  #: index of the host, None for all
     key: str | None = None  #: only exchanges with this key
     request_ids: frozenset[str] | None = None  #: only exchanges that carry one of these
@@ -84,6 +85,7 @@ class Fault:
         return (
             self.covers_connection(exchange.source, exchange.host, exchange.at)
             and self.endpoint in ("*", exchange.endpoint)
+            and self.path_part in exchange.path
             and self.key in (None, exchange.key)
             and (self.request_ids is None or exchange.request_id in self.request_ids)
         )
@@ -100,7 +102,9 @@ class Fault:
     @property
     def hits_connections(self) -> bool:
         """True for an outage that asks for nothing only a request could tell."""
-        everyone = self.endpoint == "*" and self.key is None and self.request_ids is None
+        everyone = (
+            self.endpoint == "*" and not self.path_part and self.key is None and self.request_ids is None
+        )
         return self.kind is FaultKind.OUTAGE and everyone and self.exchanges is None
 
 

@@ -44,12 +44,13 @@ def rule(status: int, document: Any) -> Finding | None:
 
 def _notice(words: str) -> Finding:
     said = words.lower()
-    if "premium" in said and "per day" not in said and "per minute" not in said and "per second" not in said:
-        return Finding(PLAN_LIMITED, "premium endpoint", 0.9)
-    if "per day" in said or "daily" in said:
-        return Finding(QUOTA_EXHAUSTED, "day limit reached")
+    # A notice of the pace may name the day's limit too; a notice of the day's limit names nothing else.
     if "per minute" in said or "per second" in said or "frequency" in said:
         return Finding(RATE_LIMITED, "pace limit reached")
+    if "per day" in said or "daily" in said:
+        return Finding(QUOTA_EXHAUSTED, "day limit reached")
+    if "premium" in said:
+        return Finding(PLAN_LIMITED, "premium endpoint", 0.9)
     if _speaks_of_the_key(words):
         return Finding(AUTH_REJECTED, "key refused", 0.8)
     return Finding(QUOTA_EXHAUSTED, "a notice instead of data", 0.6)
