@@ -3,7 +3,7 @@
 import itertools
 import random
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from autonomous_healing.agents import (
@@ -63,6 +63,7 @@ class Application:
         self._new_id = uuid7_from(self._clock)
         self.started_at = self._clock.now()
         self._missing = ["database", "agents", "proxy"]
+        self._recalled = False
         self._stack = AsyncExitStack()
         self._build_ground(environ)
         self._build_healing(environ, hours)
@@ -191,6 +192,7 @@ class Application:
             await agents.save(self.statuses())
 
         return [
+            Chore("recall", 1.0, self._recall),
             Chore("alerts", 1.0, self._save_alerts),
             Chore("health", 10.0, self._save_health),
             Chore("breakers", 5.0, self._save_breakers),
@@ -201,7 +203,8 @@ class Application:
     async def _start(self) -> None:
         await self.database.start()
         self._stack.push_async_callback(self.database.stop)
-        await self._restore()
+        with suppress(DatabaseAway):  # the bookkeeper goes on trying
+            await self._recall()
         self._missing.remove("database")
         await self.parts.upstream.start()
         self._stack.push_async_callback(self.parts.upstream.stop)
@@ -233,25 +236,27 @@ class Application:
         await self._ground.cancel()
         await self.writer.drain(DRAIN_SECONDS)
 
-    async def _restore(self) -> None:
-        """What was known before the last stop; while the database is away, nothing."""
-        await self._learning.load_if_there()
-        try:
-            self.alerts.restore(await self._alert_store.load_open())
-            known = await self.store.load_health()
-            breakers = {one.target: one for one in await self.store.load_breakers()}
-        except DatabaseAway:
+    async def _recall(self) -> None:
+        """Take up what was known before the last stop; raises `DatabaseAway`, to be tried again."""
+        if self._recalled:
             return
+        await self._learning.load()
+        alerts, health = await self._alert_store.load_open(), await self.store.load_health()
+        breakers = {one.target: one for one in await self.store.load_breakers()}
+        self.alerts.restore(alerts)
         for endpoint in self.endpoints:
-            if health := known.get((endpoint.source.id, endpoint.name)):
-                self.parts.admission.window(endpoint).restore(health)
+            if known := health.get((endpoint.source.id, endpoint.name)):
+                self.parts.admission.window(endpoint).restore(known)
             for host in endpoint.source.hosts:
                 breaker = self.parts.admission.breaker(endpoint, host)
-                if before := breakers.get(breaker.name):
-                    left = (before.until - self._clock.now()).total_seconds() if before.until else 0.0
+                if (before := breakers.get(breaker.name)) and not breaker.openings:
                     breaker.restore(
-                        state=before.state, openings=before.openings, seconds_left=left, reason=before.reason
+                        state=before.state,
+                        openings=before.openings,
+                        seconds_left=before.seconds_left(self._clock.now()),
+                        reason=before.reason,
                     )
+        self._recalled = True
 
     async def _save_alerts(self) -> None:
         if changed := self.alerts.changed():

@@ -4,7 +4,6 @@ from collections import deque
 from typing import NamedTuple
 
 from autonomous_healing.agents.agent import Agent
-from autonomous_healing.database import DatabaseAway
 from autonomous_healing.healing import Follower, Outcome, Report
 from autonomous_healing.learning import LearningStore, NestedLearner
 from autonomous_healing.resilience import Clock
@@ -59,10 +58,3 @@ class LearningAgent(Agent[Report]):
         self._loaded = True
         while self._before_load:
             self._learner.learn(*self._before_load.popleft())
-
-    async def load_if_there(self) -> None:
-        """As `load`, but a database that is away only means later."""
-        try:
-            await self.load()
-        except DatabaseAway:
-            self.last_error = "what was learned before could not be read yet: database is away"

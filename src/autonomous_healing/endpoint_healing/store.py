@@ -86,6 +86,10 @@ class KnownBreaker:
     until: datetime | None
     reason: str
 
+    def seconds_left(self, now: datetime) -> float:
+        """Until its next trial."""
+        return max(0.0, (self.until - now).total_seconds()) if self.until else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class HealedEvent:
