@@ -10,7 +10,7 @@ import structlog
 from autonomous_healing.settings.options import LoggingSettings
 
 #: Libraries whose own chatter is not ours.
-QUIET = ("aiohttp.access", "asyncio", "uvicorn.access", "websockets")
+QUIET = ("aiohttp.access", "asyncio", "uvicorn.access", "uvicorn.error", "websockets")
 
 
 def configure_logging(settings: LoggingSettings) -> None:
