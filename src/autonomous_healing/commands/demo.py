@@ -13,6 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.live import Live
 
+from autonomous_healing import drills
 from autonomous_healing.application import Application
 from autonomous_healing.commands.demo_report import missed_targets, show
 from autonomous_healing.commands.demo_view import DemoView
@@ -38,7 +39,8 @@ from autonomous_healing.resilience import Clock, SystemClock
 from autonomous_healing.settings import Settings
 from autonomous_healing.settings.logs import configure_logging
 
-DEMO_CONFIG = Path(__file__).resolve().parents[3] / "config" / "demo.yaml"
+#: Beside the drills, so that an installed product has it too; `config/demo.yaml` is a link to it.
+DEMO_CONFIG = Path(drills.__file__).with_name("demo.yaml")
 
 #: Seconds at most between the last answer and the count: for a database that is just coming back.
 SETTLE_SECONDS = 20.0

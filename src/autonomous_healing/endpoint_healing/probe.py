@@ -29,7 +29,7 @@ class Prober:
         self._budget = budget
 
     async def probe(self, probe: Probe) -> FailedCall | None:
-        """None when the endpoint is well. The deadline leaves a healing its budget."""
+        """None when the endpoint is well, or was not asked. The deadline leaves a healing its budget."""
         call = Call(
             id=self._new_id(),
             endpoint=probe.endpoint,
@@ -41,6 +41,8 @@ class Prober:
         try:
             await self._fetcher.fetch(call)
         except FetchFailed as failed:
+            if failed.failure.refused:
+                return None  # no call was made, so nothing was learned of the endpoint
             return FailedCall(call=self._with_time_to_heal(call), failure=failed.failure)
         return None
 
