@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from autonomous_healing.database import Database, Row, load_queries
 from autonomous_healing.endpoint_healing.codes import ERROR_TYPE, blame_for
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
@@ -110,7 +112,7 @@ class EndpointStore:
     async def save_health(self, readings: Iterable[tuple[Endpoint, Health]]) -> None:
         rows = [_health_row(endpoint, health) for endpoint, health in readings]
         if rows:
-            await self._database.execute(_SQL["save_health"], json.dumps(rows))
+            await self._database.execute(_SQL["save_health"], msgspec.json.encode(rows).decode())
 
     async def load_health(self) -> dict[tuple[str, str], Health]:
         """By (source, endpoint); only readings that are younger than a window."""
@@ -160,22 +162,41 @@ class EndpointStore:
         return int(row["events"])
 
 
-def _health_row(endpoint: Endpoint, health: Health) -> dict[str, Any]:
-    return {
-        "source": endpoint.source.id,
-        "endpoint": endpoint.name,
-        "status": health.status_word,
-        "total_requests": health.total,
-        "failed_requests": health.failed,
-        "error_rate": health.error_rate or 0.0,
-        "avg_response_time": health.average_seconds or 0.0,
-        "last_success": health.last_success.isoformat() if health.last_success else None,
-        "last_failure": health.last_failure.isoformat() if health.last_failure else None,
-        "consecutive_failures": health.consecutive_failures,
-        "uptime_percentage": 100.0 if health.uptime_percentage is None else health.uptime_percentage,
-        "healed_share": health.healed_share or 0.0,
-        "felt": health.felt,
-    }
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _HealthRow:
+    """A reading as its columns."""
+
+    source: str
+    endpoint: str
+    status: str
+    total_requests: int
+    failed_requests: int
+    error_rate: float
+    avg_response_time: float
+    last_success: datetime | None
+    last_failure: datetime | None
+    consecutive_failures: int
+    uptime_percentage: float
+    healed_share: float
+    felt: dict[str, int]
+
+
+def _health_row(endpoint: Endpoint, health: Health) -> _HealthRow:
+    return _HealthRow(
+        source=endpoint.source.id,
+        endpoint=endpoint.name,
+        status=health.status_word,
+        total_requests=health.total,
+        failed_requests=health.failed,
+        error_rate=health.error_rate or 0.0,
+        avg_response_time=health.average_seconds or 0.0,
+        last_success=health.last_success,
+        last_failure=health.last_failure,
+        consecutive_failures=health.consecutive_failures,
+        uptime_percentage=100.0 if health.uptime_percentage is None else health.uptime_percentage,
+        healed_share=health.healed_share or 0.0,
+        felt=health.felt,
+    )
 
 
 def _health(row: Any) -> Health:
