@@ -1,0 +1,100 @@
+"""Metrics in the Prometheus text format, read from the views when they are asked for.
+
+Only what is counted today is here; rates of a sliding window are no counters and stay in the API.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from autonomous_healing.dashboard.tally import EDGES, Spread, Tally
+from autonomous_healing.dashboard.views import Views
+from autonomous_healing.resilience import BreakerState
+
+MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+BREAKER_LEVEL = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
+
+
+class Measures(Collector):
+    """Labels are bounded: sources, endpoints, strategies, outcomes, levels and agents of this product."""
+
+    def __init__(self, views: Views, tally: Tally) -> None:
+        self._views = views
+        self._tally = tally
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def text(self) -> bytes:
+        """All metrics as they are now."""
+        return generate_latest(self._registry)
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        yield self._outcomes()
+        yield _histogram("healing_detection_seconds", "Failing exchange to diagnosis.", self._tally.detection)
+        yield _histogram("healing_seconds", "Diagnosis to cure.", self._tally.healing)
+        yield self._breakers()
+        yield self._quota()
+        yield self._inboxes()
+        yield self._alerts()
+        yield GaugeMetricFamily(
+            "healing_db_spool_bytes", "Events that wait on disk.", value=self._views.spool_bytes()
+        )
+
+    def _outcomes(self) -> Metric:
+        family = CounterMetricFamily(
+            "healing_outcomes", "Healing attempts by how they ended.", labels=("strategy", "outcome")
+        )
+        for name, count in self._tally.strategies.items():
+            for outcome, times in count.outcomes.items():
+                family.add_metric((name, outcome.value), times)
+        return family
+
+    def _breakers(self) -> Metric:
+        family = GaugeMetricFamily(
+            "healing_breaker_state", "0 closed, 1 half open, 2 open.", labels=("source", "endpoint")
+        )
+        for row in self._views.endpoints().endpoints:
+            family.add_metric((row.source, row.endpoint), BREAKER_LEVEL[BreakerState(row.breaker)])
+        return family
+
+    def _quota(self) -> Metric:
+        family = GaugeMetricFamily(
+            "healing_quota_used", "Calls counted in a limit's window.", labels=("source", "seconds")
+        )
+        for row in self._views.quota().quota:
+            family.add_metric((row.source, f"{row.seconds:g}"), row.used)
+        return family
+
+    def _inboxes(self) -> Metric:
+        family = GaugeMetricFamily("healing_agent_inbox", "Items that wait for an agent.", labels=("agent",))
+        for row in self._views.agents().agents:
+            family.add_metric((row.id,), row.inbox_depth)
+        return family
+
+    def _alerts(self) -> Metric:
+        family = CounterMetricFamily(
+            "healing_alerts", "Troubles that alerts were told of, by their level.", labels=("level",)
+        )
+        for level, count in self._views.troubles().items():
+            family.add_metric((level.word,), count)
+        return family
+
+
+def _histogram(name: str, sentence: str, spread: Spread) -> Metric:
+    buckets: list[tuple[str, float]] = []
+    below = 0
+    for edge, count in zip((*map(str, EDGES), "+Inf"), spread.counts, strict=True):
+        below += count
+        buckets.append((edge, below))
+    return HistogramMetricFamily(name, sentence, buckets=buckets, sum_value=spread.seconds)

@@ -1,0 +1,40 @@
+"""What may be set about the servers."""
+
+import pytest
+from pydantic import ValidationError
+
+from autonomous_healing.dashboard import ServerSettings
+from autonomous_healing.dashboard.protection import accepted_hosts
+
+
+def test_listens_on_this_machine_only_unless_told_otherwise() -> None:
+    settings = ServerSettings()
+    assert (settings.host, settings.dashboard_port, settings.proxy_port) == ("127.0.0.1", 8888, 5002)
+
+
+def test_every_setting_has_a_sentence() -> None:
+    fields = ServerSettings.model_fields.values()
+    assert [field for field in fields if not (field.description or "").endswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"dashboard_port": 70_000},
+        {"dashboard_port": "8888"},
+        {"host": ""},
+        {"public_url": "localhost:8888"},
+        {"public_url": "http://[half"},
+        {"drain_seconds": -1.0},
+        {"colour": "red"},
+    ],
+)
+def test_what_cannot_be_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        ServerSettings.model_validate(wrong)
+
+
+def test_the_public_name_is_one_that_is_answered_for() -> None:
+    settings = ServerSettings(host="192.0.2.7", public_url="https://status.example.org/health-dashboard")
+    hosts = accepted_hosts(settings)
+    assert {"192.0.2.7", "status.example.org", "localhost", "127.0.0.1", "::1"} == hosts
