@@ -14,7 +14,10 @@ class Backoff:
 
     def ceiling(self, attempt: int) -> float:
         """The longest wait before retry `attempt` (0 is the first), in seconds."""
-        return float(min(self.cap, self.base * self.factor**attempt))
+        try:
+            return float(min(self.cap, self.base * self.factor**attempt))
+        except OverflowError:
+            return self.cap
 
     def full_jitter(self, attempt: int, rng: random.Random) -> float:
         """Anything from nothing to the ceiling (AWS Architecture Blog, "Exponential Backoff and Jitter")."""
