@@ -14,8 +14,8 @@ UNIX_MS, UNIX_S = 1e12, 1e9
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     """Seconds to wait, between 0 and 24 h; None where nothing readable was said."""
     for name in ("retry-after", "x-ratelimit-reset", "ratelimit-reset"):
-        if (said := headers.get(name)) is not None:
-            return _seconds(said.strip(), now)
+        if (said := headers.get(name)) and (seconds := _seconds(said.strip(), now)) is not None:
+            return seconds
     return None
 
 
