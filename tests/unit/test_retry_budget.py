@@ -1,0 +1,66 @@
+"""The bound on extra calls."""
+
+import asyncio
+
+import pytest
+from tests.clock import ManualClock
+
+from autonomous_healing.resilience import RetryBudget, RetryBudgetSettings
+
+
+def budget_after(first_calls: int, clock: ManualClock | None = None) -> RetryBudget:
+    budget = RetryBudget(clock=clock or ManualClock())
+    for _ in range(first_calls):
+        budget.count_first()
+    return budget
+
+
+@pytest.mark.parametrize(
+    ("first_calls", "extra"), [(0, 3), (1, 3), (29, 3), (30, 3), (39, 3), (40, 4), (200, 20), (205, 20)]
+)
+def test_extra_calls_are_a_tenth_of_first_calls_but_at_least_three(first_calls: int, extra: int) -> None:
+    budget = budget_after(first_calls)
+    assert [budget.spend() for _ in range(extra)] == [True] * extra
+    assert budget.spend() is False
+
+
+def test_what_was_spent_comes_back_after_ten_seconds() -> None:
+    clock = ManualClock()
+    budget = budget_after(0, clock)
+    while budget.spend():
+        clock.pass_time(1.0)
+    assert clock.monotonic() == 3.0
+    clock.pass_time(6.9)
+    assert budget.left() == 0
+    clock.pass_time(0.1)
+    assert budget.left() == 1
+
+
+def test_first_calls_count_for_ten_seconds_only() -> None:
+    clock = ManualClock()
+    budget = budget_after(100, clock)
+    assert budget.left() == 10
+    clock.pass_time(10.0)
+    assert budget.left() == 3
+
+
+def test_a_floor_of_nothing_allows_nothing() -> None:
+    settings = RetryBudgetSettings(floor=0, ratio=0.0)
+    assert RetryBudget(clock=ManualClock(), settings=settings).spend() is False
+
+
+async def test_five_hundred_sleeping_retries_cannot_fire_together() -> None:
+    clock = ManualClock()
+    budget = budget_after(50, clock)
+    fired: list[float] = []
+
+    async def retry() -> None:
+        await clock.sleep(1.0)
+        if budget.spend():
+            fired.append(clock.monotonic())
+
+    async with asyncio.TaskGroup() as crowd:
+        for _ in range(500):
+            crowd.create_task(retry())
+        await clock.advance(1.0)
+    assert len(fired) == 5
