@@ -3,14 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from autonomous_healing.healing.diagnosis import Diagnosis
 from autonomous_healing.healing.report import Attempt, Outcome
 from autonomous_healing.healing.strategy import CannotHeal, Strategy
 from autonomous_healing.resilience import Clock, Deadline
-from autonomous_healing.safety import Guard, Verdict
+from autonomous_healing.safety import Action, Guard, Origin, Verdict
 
 CaseT = TypeVar("CaseT")
 CureT = TypeVar("CureT")
@@ -57,19 +57,24 @@ class HealingLoop(Generic[CaseT, CureT]):
         """`strategies` in declared order; the first cure wins."""
         attempts: list[Attempt] = []
         left = self._able(case, strategies, attempts)
-        predicted: float | None = None
+        first: Ranking | None = None
         while left and not deadline.passed():
-            ranking = self._rank(diagnosis, tuple(left), deadline.remaining())
-            predicted = predicted if attempts else ranking.predicted
-            chosen = next((name for name in ranking.order if name in left), None)
-            if chosen is None:
-                break
-            attempt, cure = await self._try(left.pop(chosen), case, deadline)
+            ranking = self._order(diagnosis, tuple(left), deadline.remaining())
+            first = first or ranking
+            strategy = left.pop(ranking.order[0])
+            learned = ranking.predicted is not None
+            attempt, cure = await self._try(strategy, case, deadline, learned=learned)
             attempts.append(attempt)
             if attempt.healed:
-                return Healing(tuple(attempts), cure, predicted)
+                return Healing(tuple(attempts), cure, first.predicted)
         attempts.extend(self._passed_over(name, "no time left") for name in left)
-        return Healing(tuple(attempts), None, predicted)
+        return Healing(tuple(attempts), None, first.predicted if first else None)
+
+    def _order(self, diagnosis: Diagnosis, names: tuple[str, ...], seconds_left: float) -> Ranking:
+        """Of those that are left; the declared order where the rank names none of them."""
+        ranking = self._rank(diagnosis, names, seconds_left)
+        known = tuple(name for name in ranking.order if name in names)
+        return Ranking(known, ranking.predicted) if known else Ranking(names)
 
     def _able(
         self, case: CaseT, strategies: Sequence[Strategy[CaseT, CureT]], attempts: list[Attempt]
@@ -77,19 +82,25 @@ class HealingLoop(Generic[CaseT, CureT]):
         """Those whose preconditions hold; the others are noted with their reason."""
         able = {}
         for strategy in strategies:
-            if reason := strategy.obstacle(case):
+            try:
+                reason = strategy.obstacle(case)
+            except Exception as bug:  # a broken strategy must not cost the user the others
+                log.exception("strategy_crashed", extra={"strategy": strategy.name})
+                attempts.append(self._passed_over(strategy.name, _in_words(bug), Outcome.CRASHED))
+                continue
+            if reason:
                 attempts.append(self._passed_over(strategy.name, reason))
             else:
                 able[strategy.name] = strategy
         return able
 
     async def _try(
-        self, strategy: Strategy[CaseT, CureT], case: CaseT, deadline: Deadline
+        self, strategy: Strategy[CaseT, CureT], case: CaseT, deadline: Deadline, *, learned: bool
     ) -> tuple[Attempt, CureT | None]:
         started_at, start = self._clock.now(), self._clock.monotonic()
         cure: CureT | None = None
         try:
-            review = self._guard.review(strategy.action(case))
+            review = self._guard.review(_with_origin(strategy.action(case), learned=learned))
             if review.verdict is not Verdict.APPROVED:
                 return self._passed_over(strategy.name, review.reason, Outcome.DENIED), None
             async with asyncio.timeout(deadline.remaining()):
@@ -101,7 +112,7 @@ class HealingLoop(Generic[CaseT, CureT]):
             outcome, reason = Outcome.TIMED_OUT, "the healing budget ended"
         except Exception as bug:  # a broken strategy must not cost the user the next one
             log.exception("strategy_crashed", extra={"strategy": strategy.name})
-            outcome, reason = Outcome.CRASHED, f"crashed: {type(bug).__name__}"
+            outcome, reason = Outcome.CRASHED, _in_words(bug)
         attempt = Attempt(
             strategy=strategy.name,
             outcome=outcome,
@@ -113,3 +124,12 @@ class HealingLoop(Generic[CaseT, CureT]):
 
     def _passed_over(self, name: str, reason: str, outcome: Outcome = Outcome.SKIPPED) -> Attempt:
         return Attempt(strategy=name, outcome=outcome, reason=reason, started_at=self._clock.now())
+
+
+def _in_words(bug: Exception) -> str:
+    return f"crashed: {type(bug).__name__}"
+
+
+def _with_origin(action: Action, *, learned: bool) -> Action:
+    """A rule that is acted on in an order that was learned is no longer only a rule."""
+    return replace(action, origin=Origin.LEARNED) if learned and action.origin is Origin.RULE else action
