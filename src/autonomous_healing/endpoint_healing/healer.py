@@ -168,7 +168,7 @@ class EndpointHealer:
         if not self._settings.enable_auto_healing or not failed.call.policy.levels:
             return Healing((), None, None)
         source = failed.call.endpoint.source.id
-        strategies = self.cascade.claim(diagnosis, source, Origin.LEARNED)
+        strategies = self.cascade.claim(diagnosis, source, Origin.RULE)
         deadline = failed.call.deadline.within(self._settings.request_budget)
         return await self._loop.heal(failed, diagnosis, strategies, deadline)
 
