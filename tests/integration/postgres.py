@@ -6,14 +6,14 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from autonomous_healing.database import DatabaseSettings
+from autonomous_healing.database import Database, DatabaseSettings
 from autonomous_healing.database.connecting import prepare_schema
 from autonomous_healing.database.embedded import EmbeddedPostgres
 from autonomous_healing.resilience.clock import SystemClock
@@ -97,6 +97,20 @@ def postgres_for_tests() -> Iterator[PostgresForTests]:
             yield postgres
         finally:
             asyncio.run(server.stop())
+
+
+@asynccontextmanager
+async def supervised(database: Database) -> AsyncIterator[Database]:
+    """Started, looked after, and stopped whatever happens."""
+    await database.start()
+    task = asyncio.create_task(database.run())
+    try:
+        yield database
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await database.stop()
 
 
 async def until(true: Callable[[], object], seconds: float = 30.0) -> None:

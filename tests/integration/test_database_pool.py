@@ -3,32 +3,18 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
 import pytest
-from tests.integration.postgres import kill_postmaster, until
+from tests.integration.postgres import kill_postmaster, supervised, until
 
 from autonomous_healing.database import Database, DatabaseAway, DatabaseRefused, DatabaseSettings
 from autonomous_healing.database.migrate import MigrationEdited
 from autonomous_healing.resilience.clock import SystemClock
 
 NOWHERE = DatabaseSettings(mode="external", dsn="postgresql://127.0.0.1:1/none")
-
-
-@asynccontextmanager
-async def supervised(database: Database) -> AsyncIterator[Database]:
-    await database.start()
-    task = asyncio.create_task(database.run())
-    try:
-        yield database
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        await database.stop()
 
 
 def embedded(home: Path) -> Database:

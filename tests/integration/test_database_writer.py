@@ -11,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from tests.integration.postgres import kill_postmaster, until
+from tests.integration.postgres import kill_postmaster, supervised, until
 
 from autonomous_healing.database import Database, DatabaseSettings, EventWriter, Row, Spool
 from autonomous_healing.database.writer import WriterCounts
@@ -290,24 +290,19 @@ async def test_loses_and_doubles_nothing_while_the_postmaster_is_killed(
 ) -> None:
     settings = DatabaseSettings(data_dir=str(server_home / "pg"), require_at_start=True)
     clock = SystemClock()
-    database = Database(settings, clock)
-    await database.start()
-    supervisor = asyncio.create_task(database.run())
-    writer = EventWriter(database, Spool(tmp_path, 16 * MB), clock)
-    async with writing(writer):
-        for number in range(1, 3001):
-            writer.put(event(number))
-            if number % 1000 == 500:
-                await until(lambda: database.away_since is None)
-                kill_postmaster(server_home / "pg")
-            if number % 20 == 0:
-                await clock.sleep(0.005)
-        await until(lambda: not writer.counts.pending)
-    await writer.drain(5)
+    spool = Spool(tmp_path, 16 * MB)
+    async with supervised(Database(settings, clock)) as database:
+        writer = EventWriter(database, spool, clock)
+        async with writing(writer):
+            for number in range(1, 3001):
+                writer.put(event(number))
+                if number % 1000 == 500:
+                    await until(lambda: database.away_since is None)
+                    kill_postmaster(server_home / "pg")
+                    await until(lambda: database.away_since is not None)
+                if number % 20 == 0:
+                    await clock.sleep(0.005)
+            await until(lambda: not writer.counts.pending)
 
-    assert await numbers_in(database) == list(range(1, 3001))
-    assert (writer.counts.stored, writer.counts.dead, writer.counts.dropped) == (3000, 0, 0)
-    supervisor.cancel()
-    with suppress(asyncio.CancelledError):
-        await supervisor
-    await database.stop()
+        assert await numbers_in(database) == list(range(1, 3001))
+        assert (writer.counts.stored, writer.counts.dead, writer.counts.dropped) == (3000, 0, 0)

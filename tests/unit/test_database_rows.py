@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autonomous_healing.database import Row
@@ -84,6 +84,7 @@ ANYTHING = st.recursive(
 )
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(values=st.dictionaries(st.text(st.characters(codec=None)), ANYTHING))
 def test_never_raises_and_never_breaks_a_line(values: Any) -> None:
     record = encode(Row(table="error_events", values=values), NOW)

@@ -1,9 +1,11 @@
 """How connections to PostgreSQL are made."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from autonomous_healing.database.migrate import migrate, migrations_home, read_migrations
 from autonomous_healing.database.options import DatabaseSettings
@@ -67,3 +69,17 @@ async def part_from(connection: asyncpg.Connection) -> None:
         await connection.close(timeout=_FAREWELL_SECONDS)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         connection.terminate()
+
+
+def abandon(connection: PoolConnectionProxy) -> None:
+    """Cut it at once; the pool may have noticed the loss before and taken it back."""
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
+
+
+def is_lost(connection: PoolConnectionProxy) -> bool:
+    """Whether it is closed, or was closed so suddenly that the pool has already taken it back."""
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        return True

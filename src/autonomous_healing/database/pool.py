@@ -10,7 +10,14 @@ from pathlib import Path
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from autonomous_healing.database.connecting import connect, open_pool, part_from, prepare_schema
+from autonomous_healing.database.connecting import (
+    abandon,
+    connect,
+    is_lost,
+    open_pool,
+    part_from,
+    prepare_schema,
+)
 from autonomous_healing.database.embedded import EmbeddedPostgres
 from autonomous_healing.database.errors import AWAY, DatabaseAway, DatabaseRefused, EmbeddedFailure
 from autonomous_healing.database.options import DatabaseSettings
@@ -144,18 +151,20 @@ class Database:
             async with asyncio.timeout(answer):
                 yield connection
         except (TimeoutError, asyncio.CancelledError) as fault:
-            connection.terminate()  # a backend that does not answer is not waited for
+            abandon(connection)  # a backend that does not answer is not waited for
             if isinstance(fault, TimeoutError):
                 raise self._doubt(fault) from fault
             raise
         except AWAY as fault:
+            abandon(connection)  # it may stand in the middle of a statement, where no reset is possible
             raise self._doubt(fault) from fault
         except asyncpg.InterfaceError as fault:
-            if connection.is_closed():
+            if is_lost(connection):
                 raise self._doubt(fault) from fault
             raise
         finally:
-            with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
+            # What the statement came to stands, even if its connection cannot be used again.
+            with suppress(*AWAY, asyncpg.InterfaceError, asyncpg.PostgresError):
                 await pool.release(connection)
 
     def _doubt(self, fault: Exception) -> DatabaseAway:
