@@ -1,15 +1,18 @@
 """The page in a real browser: Debian's Chromium."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, Route, async_playwright, expect
 from tests.clock import ManualClock
 from tests.dashboards import World, served
 from tests.troubles import NOT_HEALED
+
+from autonomous_healing.dashboard.live import AT_LEAST
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -136,6 +139,32 @@ async def test_an_alert_slides_in_and_goes_when_it_is_over() -> None:
         await expect(page.locator(".banner.resolved")).to_have_css("background-color", "rgb(76, 175, 80)")
         await expect(page.locator(".banner")).to_have_count(0, timeout=10_000)
         await expect(page.locator('[data-number="active_alerts"]')).to_have_text("0")
+
+
+async def test_an_answer_older_than_an_alert_does_not_take_it_away() -> None:
+    world = ailing()
+    answered, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        answer = await route.fetch()
+        answered.set()
+        await go_on.wait()
+        await route.fulfill(response=answer)
+
+    async with opened(world) as page:
+        await expect(page.locator("#live")).to_have_text("live")
+        await page.route("**/api/health/alerts*", hold)
+        await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await answered.wait()
+        world.alerts.see(NOT_HEALED)
+        await expect(page.locator(".banner.error")).to_have_count(1)
+        async with page.expect_response("**/api/health/alerts*") as late:
+            go_on.set()
+        await (await late.value).finished()
+        await pass_time(world, AT_LEAST + 1)
+        await expect(page.locator("#updated")).to_have_text("2026-03-02 15:00:31")
+        await expect(page.locator(".banner.error")).to_have_count(1)
+        await expect(page.locator('[data-number="active_alerts"]')).to_have_text("1")
 
 
 async def test_what_was_dismissed_stays_away() -> None:

@@ -30,6 +30,10 @@ export class HealthMonitor extends EventTarget {
   #silence = 0;
   #healing = 0;
   #dismissed = new Set();
+  #open = new Set(); // ids of alerts
+  #heard = new Set(); // ids told by the socket while an answer is on its way
+  #syncing = false;
+  #syncWanted = false;
 
   constructor(wsUrl) {
     super();
@@ -102,9 +106,11 @@ export class HealthMonitor extends EventTarget {
         this.updateHealthBars(message.sources);
         break;
       case "alert":
+        this.#hearAlert(message.alert.id, true);
         this.showAlert(message.alert);
         break;
       case "alert_resolved":
+        this.#hearAlert(message.alert_id, false);
         this.resolveAlert(message.alert_id);
         break;
       case "healing":
@@ -145,16 +151,47 @@ export class HealthMonitor extends EventTarget {
     this.#healing = setTimeout(() => (chip.hidden = true), HEALING_STAYS);
   }
 
+  /* What was heard while the answer was on its way is newer than the answer. */
   async #syncAlerts() {
-    const answer = await fetch("/api/health/alerts?state=firing").catch(() => null);
-    if (!answer?.ok) return;
-    const { alerts } = await answer.json();
-    const open = new Set(alerts.map((alert) => alert.id));
-    for (const banner of document.querySelectorAll("[data-alert]")) {
-      if (!open.has(banner.dataset.alert)) this.resolveAlert(banner.dataset.alert);
+    this.#syncWanted = true;
+    if (this.#syncing) return;
+    this.#syncing = true;
+    while (this.#syncWanted) {
+      this.#syncWanted = false;
+      this.#heard.clear();
+      const answer = await fetch("/api/health/alerts?state=firing").catch(() => null);
+      const listing = answer?.ok ? await answer.json().catch(() => null) : null;
+      if (listing) this.#takeOver(listing.alerts.filter((alert) => !this.#heard.has(alert.id)));
     }
-    for (const alert of alerts.reverse()) this.showAlert(alert);
-    this.dispatchEvent(new CustomEvent("open_alerts", { detail: alerts }));
+    this.#syncing = false;
+  }
+
+  #takeOver(alerts) {
+    const firing = new Set(alerts.map((alert) => alert.id));
+    const shown = [...document.querySelectorAll("[data-alert]")].map((banner) => banner.dataset.alert);
+    for (const id of new Set([...shown, ...this.#open])) {
+      if (!firing.has(id) && !this.#heard.has(id)) {
+        this.#open.delete(id);
+        this.resolveAlert(id);
+      }
+    }
+    for (const alert of alerts.reverse()) {
+      this.#open.add(alert.id);
+      this.showAlert(alert);
+    }
+    this.#countAlerts();
+  }
+
+  #hearAlert(id, isOpen) {
+    if (this.#syncing) this.#heard.add(id);
+    if (isOpen) this.#open.add(id);
+    else this.#open.delete(id);
+    this.#countAlerts();
+  }
+
+  /* Those whose banner was dismissed count too. */
+  #countAlerts() {
+    this.dispatchEvent(new CustomEvent("open_alerts", { detail: this.#open.size }));
   }
 
   #banner(alertId) {

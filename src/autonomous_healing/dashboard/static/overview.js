@@ -87,13 +87,6 @@ function writeStatus(status) {
   badge.className = `status-badge ${status}`;
 }
 
-/* Also those whose banner was dismissed. */
-const open = new Set();
-
-function countAlerts() {
-  write('[data-number="active_alerts"]', String(open.size));
-}
-
 monitor.addEventListener("health_update", ({ detail }) => {
   writeStatus(detail.status);
   writeNumbers(detail.numbers);
@@ -103,17 +96,5 @@ monitor.addEventListener("health_update", ({ detail }) => {
 });
 monitor.addEventListener("agents", ({ detail }) => writeAgents(detail.agents));
 monitor.addEventListener("healing", ({ detail }) => addHealing(detail.report));
-monitor.addEventListener("open_alerts", ({ detail }) => {
-  open.clear();
-  detail.forEach((alert) => open.add(alert.id));
-  countAlerts();
-});
-monitor.addEventListener("alert", ({ detail }) => {
-  open.add(detail.alert.id);
-  countAlerts();
-});
-monitor.addEventListener("alert_resolved", ({ detail }) => {
-  open.delete(detail.alert_id);
-  countAlerts();
-});
+monitor.addEventListener("open_alerts", ({ detail }) => write('[data-number="active_alerts"]', String(detail)));
 monitor.connect();
