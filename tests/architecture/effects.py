@@ -87,6 +87,18 @@ def patching(source: Source) -> Iterator[Offence]:
                 yield node.lineno, "imports unittest.mock"
 
 
+def easy_skips(source: Source) -> Iterator[Offence]:
+    """Tests that may be left out in CI too: only a condition that asks for `CI` may leave one out."""
+    for node in ast.walk(source.tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="skipif"), args=[condition, *_]):
+                if "'CI'" not in ast.unparse(condition):
+                    yield node.lineno, "skips in CI too"
+            case ast.Attribute(value=ast.Name(id="pytest") | ast.Attribute(attr="mark"), attr=verb):
+                if verb in {"skip", "importorskip", "xfail"}:
+                    yield node.lineno, f"uses {verb}"
+
+
 def waits(source: Source) -> Iterator[Offence]:
     """Sleeping by other means than an injected clock."""
     if source.path == CLOCK:

@@ -5,6 +5,7 @@ from tests.architecture.effects import (
     BULKHEADS,
     CLOCK,
     broad_excepts,
+    easy_skips,
     globals_rebound,
     mutable_defaults,
     patching,
@@ -41,6 +42,10 @@ def test_tests_replace_the_world_and_patch_nothing() -> None:
     assert offences(patching, (*product(), *beside_it())) == []
 
 
+def test_nothing_is_left_out_in_ci() -> None:
+    assert offences(easy_skips, beside_it()) == []
+
+
 def test_only_the_clock_sleeps() -> None:
     assert offences(waits, (*product(), *beside_it())) == []
 
@@ -66,6 +71,10 @@ def test_only_the_clock_reads_the_time() -> None:
         (patching, "import unittest.mock"),
         (patching, "def test_it(monkeypatch): monkeypatch.setattr(module, 'f', g)"),
         (patching, "def test_it(mocker): ..."),
+        (easy_skips, "@pytest.mark.skip\ndef test_it(): ..."),
+        (easy_skips, "pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason='no browser')"),
+        (easy_skips, "def test_it(): pytest.skip('later')"),
+        (easy_skips, "httpx = pytest.importorskip('httpx')"),
         (waits, "import time\ntime.sleep(1)"),
         (waits, "await asyncio.sleep(0)"),
         (waits, "from asyncio import sleep"),
@@ -87,6 +96,11 @@ def test_notices(rule: Rule, bad: str) -> None:
         (broad_excepts, "proxy/routes.py", "try: f()\nexcept OSError: pass"),
         (mutable_defaults, "proxy/routes.py", "def f(seen=(), name=None): ..."),
         (patching, "tests/unit/test_x.py", "def test_it(monkeypatch): monkeypatch.setenv('A', 'b')"),
+        (
+            easy_skips,
+            "tests/unit/test_x.py",
+            "pytest.mark.skipif(not B and 'CI' not in environ)",
+        ),
         (waits, CLOCK, "await asyncio.sleep(1)"),
         (waits, "proxy/routes.py", "await clock.sleep(1)"),
         (reads_the_time, CLOCK, "import time"),
