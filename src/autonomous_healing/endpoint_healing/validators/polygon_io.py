@@ -45,15 +45,21 @@ def bars(document: Any, params: Mapping[str, str]) -> Bars:
     if body.get("status") not in ("OK", "DELAYED"):
         raise invalid(f"status is {str(body.get('status'))[:40]!r}")
     found = rows(body.get("results"), "results")
-    multiplier = params.get("multiplier", "1")
-    span = SPANS.get(params.get("timespan", "day"), 86400)
     return Bars(
         symbol=str(body.get("ticker", "")),
-        interval=float(span * int(multiplier)) if multiplier.isdigit() else None,
+        interval=_interval(params),
         rows=tuple(_bar(row) for row in found),
         newest_first=params.get("sort") == "desc",
         delayed=body.get("status") == "DELAYED",
     )
+
+
+def _interval(params: Mapping[str, str]) -> float | None:
+    """Seconds of the bars that were asked for; None where the multiplier is no sensible number."""
+    multiplier = params.get("multiplier", "1")
+    if not (multiplier.isascii() and multiplier.isdigit()) or len(multiplier) > 6:
+        return None
+    return float(SPANS.get(params.get("timespan", "day"), 86400) * int(multiplier))
 
 
 def _bar(row: Any) -> Bar:

@@ -1,6 +1,6 @@
 """Reading a decoded JSON document without trusting any of it."""
 
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
@@ -10,6 +10,9 @@ from autonomous_healing.endpoint_healing.codes import INVALID, MISSING
 
 #: Unix seconds of the year 2200: a larger number is not a time.
 LAST_TIME = 7_258_118_400
+
+#: JSON knows whole numbers that no float can hold.
+LARGEST = sys.float_info.max
 
 
 class Wrong(Exception):
@@ -57,7 +60,7 @@ def number(value: Any, what: str, *, text: bool = False) -> float:
             value = float(value.strip().removesuffix("%"))
         except ValueError:
             raise invalid(f"{what} is not a number") from None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST <= value <= LARGEST:
         raise invalid(f"{what} is not a number")
     return float(value)
 
