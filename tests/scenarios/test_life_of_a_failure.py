@@ -159,7 +159,7 @@ def _of_the_healing(example: Example, healed: Reply) -> dict[str, Any]:
     review = Guard(fail_safe=example.world.fail_safe).review(action)
     return {
         "refused-answer": _newest(failure.answer.body),
-        "finding": asdict(failure.finding),
+        "finding": {name: getattr(failure.finding, name) for name in ("code", "message", "confidence")},
         "diagnosis": {**asdict(diagnosis), "severity": diagnosis.severity.value},
         "cascade": [one.name for one in claimed],
         "review": {
