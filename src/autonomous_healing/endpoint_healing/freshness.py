@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Protocol
 
@@ -198,7 +198,7 @@ def _asks_for_the_past(params: Mapping[str, str], now: datetime) -> bool:
     if params.get("sort") == "asc" and "limit" in params:
         return True
     if end := params.get("period2"):
-        return end.isdigit() and datetime.fromtimestamp(int(end), UTC) < now - timedelta(days=2)
+        return end.isascii() and end.isdigit() and float(end) < (now - timedelta(days=2)).timestamp()
     if end := params.get("to"):
         try:
             return date.fromisoformat(end) < (now - timedelta(days=2)).date()
@@ -244,9 +244,8 @@ class FrozenWatch:
             return None
         if not self._another_moved(call, watched.since):
             return None
-        return Finding(
-            FROZEN, f"unchanged in {watched.polls} answers over {open_for:.0f}s of open market", 0.85
-        )
+        message = f"unchanged in {watched.polls} answers over {open_for:.0f}s of open market"
+        return Finding(FROZEN, message, 0.85, true_at=watched.since)
 
     def _patience(self, record: Record) -> float:
         """A bar stands still until the next one comes."""
