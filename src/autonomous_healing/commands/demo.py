@@ -1,6 +1,7 @@
 """`autonomous-healing demo`: the real product against twins of the providers, and its judge."""
 
 import asyncio
+import os
 import random
 import tempfile
 from dataclasses import dataclass
@@ -88,6 +89,8 @@ async def _run(wish: Wish, ports: dict[str, Any], console: Console) -> DrillRepo
     """None when it could not be played to its end."""
     clock = SystemClock()
     with tempfile.TemporaryDirectory(prefix="ah-demo-") as directory:
+        # Run as root, PostgreSQL works as another account, which must be able to pass through.
+        os.chmod(directory, 0o711)  # noqa: S103  to pass through, not to list or write
         async with Stage(wish.seed, clock) as stage:
             settings = _settings(stage, directory, ports, console)
             configure_logging(settings.logging)

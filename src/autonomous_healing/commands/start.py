@@ -35,12 +35,17 @@ STOP_SECONDS = 15.0
 
 
 def run_loop(main: Coroutine[Any, Any, ResultT]) -> ResultT:
-    """On uvloop where it is installed, on asyncio's own loop elsewhere."""
+    """On uvloop where it is installed, on asyncio's own loop elsewhere; a second signal exits with 1."""
     try:
         import uvloop
     except ModuleNotFoundError:
-        return asyncio.run(main)
-    return uvloop.run(main)
+        run = asyncio.run
+    else:
+        run = uvloop.run
+    try:
+        return run(main)
+    except asyncio.CancelledError:
+        sys.exit(FAULT)
 
 
 def settings_or_exit(

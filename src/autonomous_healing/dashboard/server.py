@@ -4,9 +4,10 @@ import asyncio
 import errno
 import math
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 
+import msgspec
 from uvicorn import Config, Server
 
 from autonomous_healing.dashboard.live import Hub
@@ -16,7 +17,7 @@ from autonomous_healing.dashboard.protection import Protection
 from autonomous_healing.dashboard.rooms import Rooms
 from autonomous_healing.dashboard.routes import application
 from autonomous_healing.dashboard.tally import Tally
-from autonomous_healing.dashboard.views import Views
+from autonomous_healing.dashboard.views import Views, to_json
 from autonomous_healing.resilience import uuid7_from
 
 #: Bytes of one message that a client may send: it has only short words to say.
@@ -41,6 +42,7 @@ class Dashboard:
         tally = Tally()
         views = Views(rooms, tally)
         self._settings = settings
+        self._views = views
         self._socket: socket.socket | None = None
         self._serving: asyncio.Task[None] | None = None
         self._hub = Hub(views, tally, rooms.journal.follow("dashboard"), rooms.web, rooms.clock)
@@ -63,6 +65,19 @@ class Dashboard:
     def port(self) -> int:
         """The one really bound; before `bind` the one that was asked for."""
         return self._socket.getsockname()[1] if self._socket else self._settings.dashboard_port
+
+    def documents(self) -> Mapping[str, Callable[[], bytes]]:
+        """Read models as JSON by path, for another port that shows them too."""
+        views = self._views
+
+        def written(view: Callable[[], object]) -> Callable[[], bytes]:
+            return lambda: msgspec.json.encode(to_json(view()))
+
+        return {
+            "/api/health": written(views.summary),
+            "/api/health/endpoints": written(views.endpoints),
+            "/api/health/alerts": written(views.alerts),
+        }
 
     def bind(self) -> None:
         """Take the port, before anything else is started. Raises `PortTaken`."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import TypedDict
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -14,7 +14,15 @@ from autonomous_healing.database.waiting import Clock
 _FAREWELL_SECONDS = 1.0
 
 
-def _arguments(settings: DatabaseSettings, password: str, statement_timeout_ms: int) -> dict[str, Any]:
+class _Arguments(TypedDict):
+    """What asyncpg is told of every connection."""
+
+    password: str | None
+    timeout: float
+    server_settings: dict[str, str]
+
+
+def _arguments(settings: DatabaseSettings, password: str, statement_timeout_ms: int) -> _Arguments:
     # Not by SET: a connection that goes back to its pool is reset, and would forget it.
     return {
         "password": password or None,

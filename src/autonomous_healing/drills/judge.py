@@ -90,7 +90,8 @@ class Judge:
         claim = Claim.of(answer.headers)
         fault = self._fault(answer)
         verdict = self._verdict(answer, claim)
-        if fault and fault.kind is FaultKind.FROZEN and not claim.healed and answer.good:
+        untouched = "healing-status" not in answer.headers
+        if fault and fault.kind is FaultKind.FROZEN and untouched and answer.good:
             verdict = Verdict.WRONG  # it could be told, and was passed on as new
         return Judged(
             answer=answer,
@@ -136,7 +137,7 @@ class Judge:
         else:
             true = self._was_sent(answer, claim) or self._can_be_rendered(answer, claim)
         if true:
-            return Verdict.TRUE
+            return Verdict.ERROR if "healing-omitted" in answer.headers else Verdict.TRUE
         return Verdict.UNLABELLED if self._is_of_another(answer, claim) else Verdict.WRONG
 
     def _was_sent(self, answer: Answer, claim: Claim) -> bool:

@@ -54,9 +54,11 @@ class ResponseCache:
         level = Fidelity.EXACT if age <= lifetimes.fresh else Fidelity.STALE
         return replace(copy.response, age=age, fidelity=level)
 
-    def forget(self, call: Call) -> None:
-        """The copy has turned out to be no good."""
-        self._forget(call.resource)
+    def date_back(self, call: Call, age: float) -> None:
+        """The copy has turned out to be older than it looked: at least `age` seconds."""
+        if copy := self._copies.get(call.resource):
+            kept_at = min(copy.kept_at, self._clock.monotonic() - age)
+            self._copies[call.resource] = replace(copy, kept_at=kept_at)
 
     def _forget(self, resource: str) -> None:
         if copy := self._copies.pop(resource, None):

@@ -75,6 +75,7 @@ class Finding:
     code: str
     message: str
     confidence: float = 0.95
+    true_at: datetime | None = None  #: when frozen data was last known to be true
 
 
 @dataclass(frozen=True, slots=True)

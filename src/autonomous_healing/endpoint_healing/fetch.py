@@ -104,8 +104,10 @@ class Fetcher:
         elapsed = self._clock.monotonic() - start
         if isinstance(outcome, Failure):
             self._count_failure(outcome)
-            if outcome.finding and outcome.finding.code == FROZEN:
-                self._cache.forget(call)  # kept while the value could not be told from a quiet one
+            if outcome.finding and outcome.finding.true_at:
+                # The copy was kept while a frozen value could not be told from a quiet one.
+                age = (self._clock.now() - outcome.finding.true_at).total_seconds()
+                self._cache.date_back(call, age)
             raise FetchFailed(outcome)
         self.admission.window(endpoint).record_success(elapsed)
         self.admission.breaker(endpoint, host).record_success()
@@ -255,7 +257,7 @@ def _bad_answer(answer: Answer, redaction: Redaction) -> BadAnswer:
 
 def _old_record(call: Call, answer: Answer | None, finding: Finding | None) -> Record | None:
     """What a well-formed answer says that was refused only for its age."""
-    if answer is None or finding is None or finding.code != STALE:
+    if answer is None or finding is None or finding.code not in (STALE, FROZEN):
         return None
     read = read_answer(call.endpoint.source.id, call.endpoint.name, answer.status, answer.body, call.params)
     return None if isinstance(read, Finding) else read

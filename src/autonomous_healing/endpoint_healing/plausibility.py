@@ -38,6 +38,8 @@ class Plausibility:
                 wrong = _dates(record)
             case Description(updated=date() as updated) if updated > (now + timedelta(days=1)).date():
                 wrong = f"last updated on {updated}"
+            case Rates() if any(rate <= 0 for rate in record.rates.values()):
+                wrong = "a rate at or below zero"
             case Rates() if record.as_of is not None and record.as_of > now + FUTURE:
                 wrong = "rates from the future"
             case _:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from autonomous_healing.endpoint_healing.cache import ResponseCache
-from autonomous_healing.endpoint_healing.call import FailedCall, Response
+from autonomous_healing.endpoint_healing.call import FailedCall, Failure, Response
 from autonomous_healing.endpoint_healing.codes import (
     CLIENT_BLOCKED,
     FROZEN,
@@ -109,7 +109,7 @@ class UseCachedData:
     def _old_answer(self, case: FailedCall) -> Response | None:
         """The answer that was refused only for its age is still true of its own time."""
         failure, answer = case.failure, case.failure.answer
-        as_of = _as_of(failure.record)
+        as_of = _true_at(failure)
         if answer is None or as_of is None:
             return None
         return Response(
@@ -123,6 +123,13 @@ class UseCachedData:
             fidelity=Fidelity.STALE,
             age=(self.clock.now() - as_of).total_seconds(),
         )
+
+
+def _true_at(failure: Failure) -> datetime | None:
+    """When the refused data was true: by its own word, but never later than we saw it first."""
+    as_of = _as_of(failure.record)
+    seen_first = failure.finding.true_at if failure.finding else None
+    return min(as_of, seen_first) if as_of and seen_first else as_of
 
 
 def _as_of(record: Record | None) -> datetime | None:
