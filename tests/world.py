@@ -242,7 +242,7 @@ class World:
     def strategy(self, name: str) -> EndpointStrategy:
         return self.healer.cascade.strategies[name]
 
-    def call(self, place: str, allow: str = ALL_LEVELS, *, origin: Origin = "live", **params: str) -> Call:
+    def call(self, place: str, allow: str = ALL_LEVELS, origin: Origin = "live", /, **params: str) -> Call:
         """The usual question for that endpoint, with changes; an empty change takes a parameter away."""
         endpoint = self.endpoint(place)
         asked = {**endpoint.defaults, **QUESTIONS[place], **params}

@@ -176,7 +176,7 @@ ODD = st.text(max_size=8) | st.sampled_from(["9" * 30, "9" * 5000, "²", "-1", "
 @example(params={"timespan": "hour", "to": "9" * 5000})
 def test_whatever_a_caller_asks_for_there_is_a_verdict(place: str, params: dict[str, str]) -> None:
     _, document = healthy(place)
-    judged(WORLD.call(place, origin="live", **params), document)
+    judged(WORLD.call(place, **params), document)
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b"\xff\xfe", b"\x00", b" "])
