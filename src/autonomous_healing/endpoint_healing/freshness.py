@@ -1,6 +1,7 @@
 """Whether data is as new as it must be, and still moves. Market-closed time does not count for exchanges."""
 
 from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -23,6 +24,9 @@ from autonomous_healing.endpoint_healing.records import (
 #: Days after the newest period's start by which the next value is due, by the spacing of the series:
 #: period + 4 d daily, 14 d weekly, 75 d monthly, 190 d quarterly (spec: endpoint healing, section 4).
 DUE = ((4.5, 1 + 4), (10.0, 7 + 14), (45.0, 31 + 75), (120.0, 92 + 190))
+
+#: Values watched at once; the one not asked for longest is forgotten.
+WATCHED = 10_000
 
 #: Where a provider of exchange rates does not say when it updates.
 RATES_LIFETIME = timedelta(hours=26)
@@ -224,8 +228,11 @@ class FrozenWatch:
     def __init__(self, settings: FreshnessSettings, hours: MarketHours) -> None:
         self._settings = settings
         self._hours = hours
-        self._watched: dict[tuple[str, str], _Watched] = {}
-        self._moved: dict[str, dict[str, datetime]] = {}
+        self._watched: OrderedDict[tuple[str, str], _Watched] = OrderedDict()
+        self._moved: dict[str, list[tuple[str, datetime]]] = {}  #: the last two by source, newest first
+
+    def __len__(self) -> int:
+        return len(self._watched)
 
     def judge(self, record: Record, call: Call, host: str, now: datetime) -> Finding | None:
         """Only prices that move within minutes are watched, per resource and host."""
@@ -235,9 +242,11 @@ class FrozenWatch:
         place = (call.resource, host)
         watched = self._watched.get(place)
         if watched is None or watched.value != value:
-            self._watched[place] = _Watched(value, 1, now)
-            self._moved.setdefault(call.endpoint.source.id, {})[call.resource] = now
+            if watched is not None:
+                self._note_move(call, now)
+            self._watch(place, _Watched(value, 1, now))
             return None
+        self._watched.move_to_end(place)
         watched.polls += 1
         open_for = self._hours.open_seconds(watched.since, now)
         if watched.polls < self._settings.frozen_polls or open_for < self._patience(record):
@@ -252,9 +261,20 @@ class FrozenWatch:
         interval = record.interval if isinstance(record, Bars) else None
         return max(self._settings.frozen_seconds, 2 * (interval or 0.0))
 
+    def _watch(self, place: tuple[str, str], watched: _Watched) -> None:
+        self._watched[place] = watched
+        self._watched.move_to_end(place)
+        if len(self._watched) > WATCHED:
+            self._watched.popitem(last=False)
+
+    def _note_move(self, call: Call, now: datetime) -> None:
+        before = self._moved.get(call.endpoint.source.id, [])
+        others = [one for one in before if one[0] != call.resource]
+        self._moved[call.endpoint.source.id] = [(call.resource, now), *others[:1]]
+
     def _another_moved(self, call: Call, since: datetime) -> bool:
-        moved = self._moved.get(call.endpoint.source.id, {})
-        return any(at > since for resource, at in moved.items() if resource != call.resource)
+        moved = self._moved.get(call.endpoint.source.id, [])
+        return any(at > since for resource, at in moved if resource != call.resource)
 
 
 def _moving_value(record: Record, kind: DataKind) -> object:
