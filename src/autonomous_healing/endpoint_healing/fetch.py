@@ -111,7 +111,7 @@ class Fetcher:
             raise FetchFailed(outcome)
         self.admission.window(endpoint).record_success(elapsed)
         self.admission.breaker(endpoint, host).record_success()
-        self._cache.keep(call, outcome)
+        self._cache.keep(call, outcome, took=elapsed)
         return outcome
 
     def soft_timeout(self, endpoint: Endpoint, settings: SoftTimeoutSettings) -> float:
