@@ -32,7 +32,8 @@ class ResponseCache:
     def keep(self, call: Call, response: Response, took: float = 0.0) -> None:
         """Remember a good answer; suspect, aged or unfaithful ones are not worth keeping.
 
-        Its age counts from the asking, `took` seconds ago: a slow answer is old when it comes (RFC 9111, 4.2.3).
+        Its age counts from the asking, `took` seconds ago: a slow answer is old when it comes
+        (RFC 9111, section 4.2.3).
         """
         if response.suspect or response.age is not None or response.fidelity is not Fidelity.EXACT:
             return
