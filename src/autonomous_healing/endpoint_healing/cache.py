@@ -30,14 +30,14 @@ class ResponseCache:
         return len(self._copies)
 
     def keep(self, call: Call, response: Response, took: float = 0.0) -> None:
-        """Remember a good answer; suspect, aged or unfaithful ones are not worth keeping.
+        """Remember a good answer; suspect, aged or unfaithful ones and redirects are not worth keeping.
 
         Its age counts from the asking, `took` seconds ago: a slow answer is old when it comes
         (RFC 9111, section 4.2.3).
         """
         if response.suspect or response.age is not None or response.fidelity is not Fidelity.EXACT:
             return
-        if len(response.body) > self._settings.max_body_mb * 1_048_576:
+        if response.status >= 300 or len(response.body) > self._settings.max_body_mb * 1_048_576:
             return
         self._forget(call.resource)
         self._copies[call.resource] = _Copy(response, call.kind, self._clock.monotonic() - took)

@@ -144,9 +144,12 @@ class Fetcher:
         if seconds <= 0:
             raise CannotHeal("no time left")
         try:
-            return await self.fetch(call, replace(hop, seconds=seconds, extra=True))
+            answer = await self.fetch(call, replace(hop, seconds=seconds, extra=True))
         except FetchFailed as again:
             raise CannotHeal(again.failure.message) from None
+        if answer.status >= 300:
+            raise CannotHeal(f"HTTP {answer.status}: redirected elsewhere")
+        return answer
 
     def rejudged(self, call: Call, part: Response, body: bytes) -> Response:
         """A body put together from parts, judged like any other; raises `CannotHeal`."""

@@ -1,0 +1,175 @@
+"""The last good copies: how long they serve, and as what."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from tests.clock import ManualClock
+from tests.world import World
+
+from autonomous_healing.endpoint_healing.cache import ResponseCache
+from autonomous_healing.endpoint_healing.call import Call, Response
+from autonomous_healing.endpoint_healing.fidelity import Fidelity
+from autonomous_healing.endpoint_healing.options import CacheSettings
+
+WORLD = World()
+CHART = WORLD.call("yahoo_finance/chart")
+MB = 1_048_576
+
+GOOD = Response(
+    status=200,
+    content_type="application/json",
+    body=b"good",
+    source="yahoo_finance",
+    host="https://query1.test",
+    fetched_at=datetime(2026, 3, 2, 15, 0, tzinfo=UTC),
+)
+
+
+def cache(clock: ManualClock, **settings: int) -> ResponseCache:
+    return ResponseCache(CacheSettings(**settings), clock)  # type: ignore[arg-type]
+
+
+#: Question, seconds for which a copy is the answer itself, and for which it may heal after that.
+WINDOWS: list[tuple[str, Mapping[str, str], float, float]] = [
+    ("yahoo_finance/quote", {}, 5, 60),
+    ("yahoo_finance/chart", {"interval": "5m"}, 30, 900),
+    ("yahoo_finance/chart", {}, 900, 129_600),
+    ("fred_api/observations", {}, 3600, 604_800),
+    ("exchange_rate_api/latest", {}, 900, 86_400),
+    ("fred_api/series", {}, 900, 86_400),
+    ("alpha_vantage/query", {"function": "RSI"}, 900, 86_400),
+    ("alpha_vantage/query", {"function": "GLOBAL_QUOTE"}, 5, 60),
+    ("alpha_vantage/query", {"function": "TIME_SERIES_DAILY"}, 900, 129_600),
+    ("alpha_vantage/query", {"function": "TIME_SERIES_INTRADAY"}, 30, 900),
+    ("alpha_vantage/query", {"function": "CURRENCY_EXCHANGE_RATE"}, 900, 86_400),
+    ("polygon_io/v2/aggs", {"timespan": "minute"}, 30, 900),
+    ("polygon_io/v2/aggs", {}, 900, 129_600),
+]
+
+
+@pytest.mark.parametrize(("place", "params", "fresh", "if_error"), WINDOWS)
+def test_a_copy_is_exact_then_stale_then_nothing(
+    place: str, params: Mapping[str, str], fresh: float, if_error: float
+) -> None:
+    clock = ManualClock()
+    copies, call = cache(clock), WORLD.call(place, **params)
+    copies.keep(call, GOOD)
+    for pause, level in [(0.0, Fidelity.EXACT), (fresh, Fidelity.EXACT), (1.0, Fidelity.STALE)]:
+        clock.pass_time(pause)
+        found = copies.last_good(call)
+        assert found == replace(GOOD, fidelity=level, age=clock.monotonic())
+    clock.pass_time(if_error - 1.0)
+    assert copies.last_good(call) is not None
+    clock.pass_time(0.1)
+    assert copies.last_good(call) is None
+
+
+@pytest.mark.parametrize(
+    "unworthy",
+    [
+        replace(GOOD, suspect=True),
+        replace(GOOD, age=3.0),
+        replace(GOOD, fidelity=Fidelity.STALE),
+        replace(GOOD, fidelity=Fidelity.REDUCED, truncated=True),
+        replace(GOOD, fidelity=Fidelity.SUBSTITUTE),
+        replace(GOOD, body=b"x" * (5 * MB + 1)),
+        replace(GOOD, status=302),
+    ],
+    ids=["suspect", "aged", "stale", "reduced", "substitute", "huge", "redirect"],
+)
+def test_what_is_not_good_in_full_is_not_kept(unworthy: Response) -> None:
+    copies = cache(ManualClock())
+    copies.keep(CHART, unworthy)
+    assert len(copies) == 0
+
+
+def test_an_unworthy_answer_leaves_the_good_one_alone() -> None:
+    copies = cache(ManualClock())
+    copies.keep(CHART, GOOD)
+    copies.keep(CHART, replace(GOOD, body=b"odd", suspect=True))
+    found = copies.last_good(CHART)
+    assert found is not None
+    assert found.body == b"good"
+
+
+def test_a_new_copy_replaces_the_old_one() -> None:
+    clock = ManualClock()
+    copies = cache(clock)
+    copies.keep(CHART, GOOD)
+    clock.pass_time(100.0)
+    copies.keep(CHART, replace(GOOD, body=b"better"))
+    found = copies.last_good(CHART)
+    assert found is not None
+    assert (found.body, found.age, len(copies), copies.bytes_held) == (b"better", 0.0, 1, 6)
+
+
+def age_of(copies: ResponseCache) -> float | None:
+    found = copies.last_good(CHART)
+    return found.age if found else None
+
+
+def test_a_slow_answer_is_old_when_it_comes() -> None:
+    clock = ManualClock()
+    copies = cache(clock)
+    copies.keep(CHART, GOOD, took=4.0)
+    clock.pass_time(1.0)
+    assert age_of(copies) == 5.0
+
+
+def test_a_copy_that_turned_out_older_is_dated_back_and_never_forward() -> None:
+    copies = cache(ManualClock())
+    copies.date_back(CHART, 9.0)  # there is none yet
+    copies.keep(CHART, GOOD, took=5.0)
+    copies.date_back(CHART, 900.0)
+    assert age_of(copies) == 900.0
+    copies.date_back(CHART, 10.0)
+    assert age_of(copies) == 900.0
+    copies.date_back(CHART, 1e9)
+    assert age_of(copies) is None
+
+
+def charts(*symbols: str) -> list[Call]:
+    return [WORLD.call("yahoo_finance/chart", symbol=symbol) for symbol in symbols]
+
+
+def test_the_one_not_used_for_longest_goes_first() -> None:
+    copies = cache(ManualClock(), max_entries=3)
+    a, b, c, d = charts("A", "B", "C", "D")
+    for call in (a, b, c):
+        copies.keep(call, GOOD)
+    assert copies.last_good(a)
+    copies.keep(d, GOOD)
+    assert [copies.last_good(call) is not None for call in (a, b, c, d)] == [True, False, True, True]
+
+
+def test_copies_weigh_no_more_than_allowed() -> None:
+    copies = cache(ManualClock(), max_mb=1)
+    half = replace(GOOD, body=b"x" * (MB // 2))
+    calls = charts("A", "B", "C")
+    for call in calls:
+        copies.keep(call, half)
+    assert [copies.last_good(call) is not None for call in calls] == [False, True, True]
+    assert copies.bytes_held == MB
+
+
+def test_different_questions_have_different_copies() -> None:
+    copies = cache(ManualClock())
+    spy, qqq = charts("SPY", "QQQ")
+    copies.keep(spy, GOOD)
+    assert copies.last_good(qqq) is None
+    assert copies.last_good(WORLD.call("yahoo_finance/quote", symbol="SPY")) is None
+
+
+def test_the_same_question_in_another_order_has_the_same_copy() -> None:
+    copies = cache(ManualClock())
+    copies.keep(CHART, GOOD)
+    turned = replace(CHART, params=dict(reversed(dict(CHART.params).items())))
+    assert copies.last_good(turned) is not None
+
+
+def test_the_same_question_with_other_leave_has_the_same_copy() -> None:
+    copies = cache(ManualClock())
+    copies.keep(CHART, GOOD)
+    assert copies.last_good(WORLD.call("yahoo_finance/chart", "exact")) is not None
