@@ -42,7 +42,7 @@ class QuotaLedger:
                 code = RATE_LIMITED if window.seconds <= PACE_SECONDS else QUOTA_EXHAUSTED
                 raise QuotaSpent(
                     code,
-                    calls[0] + window.seconds - now,
+                    calls[len(calls) - room] + window.seconds - now,
                     f"own limit of {room} calls in {window.seconds:.0f}s to {self._source} is reached",
                 )
         for _, calls in self._windows:
