@@ -1,0 +1,235 @@
+"""How an endpoint has been doing."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.clock import ManualClock
+
+from autonomous_healing.endpoint_healing.health import Health, HealthWindow, status_of
+from autonomous_healing.endpoint_healing.options import WindowSettings
+from autonomous_healing.healing import Severity
+
+BANDS = WindowSettings()
+HEALTHY, DEGRADED, CRITICAL, FAILED = Severity
+
+
+def window(clock: ManualClock, settings: WindowSettings = BANDS) -> HealthWindow:
+    return HealthWindow(clock, settings)
+
+
+def count(one: HealthWindow, calls: str) -> None:
+    """`+` good, `-` bad."""
+    for call in calls:
+        one.record_success(0.2) if call == "+" else one.record_failure()
+
+
+#: failed, of, in a row
+BAND_TABLE = [
+    (0, 0, 0, None),
+    (0, 1, 0, HEALTHY),
+    (4, 100, 0, HEALTHY),
+    (5, 100, 0, DEGRADED),
+    (19, 100, 0, DEGRADED),
+    (20, 100, 0, CRITICAL),
+    (49, 100, 0, CRITICAL),
+    (50, 100, 0, FAILED),
+    (100, 100, 100, FAILED),
+    (5, 10, 0, FAILED),
+    # fewer than ten: a row of failures must say so too
+    (9, 9, 2, DEGRADED),
+    (9, 9, 3, CRITICAL),
+    (9, 9, 4, CRITICAL),
+    (9, 9, 5, FAILED),
+    (1, 1, 1, DEGRADED),
+    (3, 9, 2, DEGRADED),
+    (3, 9, 3, CRITICAL),
+    (4, 9, 5, CRITICAL),
+]
+
+
+@pytest.mark.parametrize(("failed", "total", "in_a_row", "status"), BAND_TABLE)
+def test_status_by_bands_and_by_rows_where_calls_are_few(
+    failed: int, total: int, in_a_row: int, status: Severity | None
+) -> None:
+    assert status_of(failed, total, in_a_row, BANDS) is status
+
+
+@given(st.integers(0, 60), st.integers(1, 60), st.integers(0, 8))
+def test_one_more_failure_never_looks_better(failed: int, succeeded: int, in_a_row: int) -> None:
+    order = list(Severity)
+    total = failed + succeeded
+    before = status_of(failed, total, in_a_row, BANDS)
+    after = status_of(failed + 1, total, in_a_row + 1, BANDS)
+    assert before is not None
+    assert after is not None
+    assert order.index(after) >= order.index(before)
+
+
+def test_nothing_seen_is_unknown() -> None:
+    health = window(ManualClock()).read()
+    assert (health.status, health.status_word, health.total) == (None, "unknown", 0)
+    assert (health.error_rate, health.average_seconds, health.uptime_percentage) == (None, None, None)
+    assert (health.felt_error_rate, health.healed_share) == (None, None)
+
+
+def test_counts_calls_and_measures_good_ones() -> None:
+    clock = ManualClock()
+    one = window(clock)
+    for seconds in (0.1, 0.2, 0.6):
+        one.record_success(seconds)
+    first_failure = clock.now()
+    one.record_failure()
+    health = one.read()
+    assert (health.total, health.failed, health.error_rate) == (4, 1, 0.25)
+    assert health.average_seconds == pytest.approx(0.3)
+    assert (health.last_failure, health.consecutive_failures) == (first_failure, 1)
+    assert one.successes == 3
+
+
+def test_a_success_ends_the_row_of_failures() -> None:
+    one = window(ManualClock())
+    count(one, "---")
+    assert one.read().consecutive_failures == 3
+    count(one, "+")
+    assert one.read().consecutive_failures == 0
+
+
+def test_forgets_after_five_minutes() -> None:
+    clock = ManualClock()
+    one = window(clock)
+    count(one, "-" * 20)
+    clock.pass_time(290.0)
+    assert one.read().failed == 20
+    clock.pass_time(10.0)
+    count(one, "+" * 10)
+    assert (one.read().failed, one.read().total) == (0, 10)
+
+
+def test_a_quiet_window_looks_back_over_an_hour() -> None:
+    clock = ManualClock()
+    one = window(clock)
+    count(one, "--++++++++")
+    clock.pass_time(1200.0)
+    assert (one.read().failed, one.read().total) == (2, 10)
+    count(one, "-")
+    assert (one.read().failed, one.read().total) == (3, 11)
+    clock.pass_time(2399.0)
+    assert one.read().total == 11
+    clock.pass_time(2.0)
+    assert one.read().total == 1
+
+
+def test_a_quiet_window_looks_at_no_more_than_twenty_calls() -> None:
+    clock = ManualClock()
+    one = window(clock)
+    count(one, "-" * 30 + "+" * 20)
+    clock.pass_time(600.0)
+    assert (one.read().failed, one.read().total) == (0, 20)
+
+
+def test_worse_applies_at_once_and_better_only_after_a_minute() -> None:
+    clock = ManualClock()
+    one = window(clock)
+    count(one, "-" * 10)
+    assert one.read().status is FAILED
+    count(one, "+" * 190)
+    clock.pass_time(59.0)
+    assert one.read().status is FAILED
+    clock.pass_time(1.0)
+    assert one.read().status is DEGRADED
+    count(one, "-" * 100)
+    assert one.read().status is CRITICAL
+
+
+def test_staying_bad_keeps_the_hold() -> None:
+    clock = ManualClock()
+    one = window(clock)
+    count(one, "-" * 10)
+    one.read()
+    clock.pass_time(50.0)
+    one.read()
+    count(one, "+" * 290)
+    clock.pass_time(59.0)
+    assert one.read().status is FAILED
+    clock.pass_time(1.0)
+    assert one.read().status is HEALTHY
+
+
+def test_uptime_is_the_share_of_time_not_spent_in_failed() -> None:
+    clock = ManualClock()
+    one = window(clock, replace_hold(0.0))
+    count(one, "+" * 10)
+    clock.pass_time(300.0)
+    assert one.read().uptime_percentage == 100.0
+    count(one, "-" * 10)
+    one.read()
+    clock.pass_time(100.0)
+    assert one.read().uptime_percentage == pytest.approx(75.0)
+    clock.pass_time(200.0)
+    count(one, "+" * 20)
+    assert one.read().status is HEALTHY
+    clock.pass_time(400.0)
+    assert one.read().uptime_percentage == pytest.approx(90.0)
+
+
+def replace_hold(seconds: float) -> WindowSettings:
+    return BANDS.model_copy(update={"hold_down": seconds})
+
+
+@pytest.mark.parametrize(("successes", "p95"), [(19, None), (20, 1.9), (40, 3.8)])
+def test_p95_is_known_from_twenty_successes_on(successes: int, p95: float | None) -> None:
+    one = window(ManualClock())
+    for n in range(successes):
+        one.record_success(0.1 * (n + 1))
+    assert one.p95_seconds() == (None if p95 is None else pytest.approx(p95))
+
+
+def test_p95_goes_by_the_last_two_hundred() -> None:
+    one = window(ManualClock())
+    for _ in range(100):
+        one.record_success(9.0)
+    for _ in range(200):
+        one.record_success(0.5)
+    assert one.p95_seconds() == 0.5
+
+
+def test_health_as_felt_is_kept_beside() -> None:
+    one = window(ManualClock())
+    for outcome in ["fresh"] * 6 + ["exact", "stale", "error", "error"]:
+        one.record_felt(outcome)
+    health = one.read()
+    assert health.felt == {"fresh": 6, "exact": 1, "stale": 1, "error": 2}
+    assert (health.healed_share, health.felt_error_rate) == (0.2, 0.2)
+    assert health.total == 0
+
+
+def test_takes_up_what_was_known_before_a_restart() -> None:
+    clock = ManualClock()
+    before = window(clock)
+    count(before, "+" * 8 + "-" * 4)
+    before.record_felt("stale")
+    old = before.read()
+    after = window(clock)
+    after.restore(old)
+    new = after.read()
+    assert replace(new, average_seconds=None) == replace(old, average_seconds=None)
+    assert new.average_seconds == pytest.approx(0.2)
+
+
+def test_restoring_nothing_leaves_the_unknown() -> None:
+    one = window(ManualClock())
+    nothing = Health(
+        status=None,
+        total=0,
+        failed=0,
+        average_seconds=None,
+        last_success=None,
+        last_failure=None,
+        consecutive_failures=0,
+        uptime_percentage=None,
+        felt={},
+    )
+    one.restore(nothing)
+    assert one.read().status is None
