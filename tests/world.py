@@ -47,7 +47,7 @@ from autonomous_healing.proxy import HealingProxy, Request
 from autonomous_healing.proxy.provenance import Reply
 from autonomous_healing.resilience import Deadline, uuid7_from
 from autonomous_healing.safety import FailSafe, Guard, SafetySettings
-from tests.clock import HurriedClock
+from tests.clock import HurriedClock, ManualClock
 
 MARKET = Market(7, datetime(2026, 1, 1, tzinfo=UTC))
 
@@ -142,7 +142,7 @@ def timed_out() -> Unanswered:
 class ScriptedUpstream(Upstream):
     """The providers: truthful, unless a script says otherwise. Writes down what it was asked."""
 
-    def __init__(self, clock: HurriedClock) -> None:
+    def __init__(self, clock: ManualClock) -> None:
         super().__init__(user_agent="tests", max_body=0)
         self.asked: list[Asked] = []
         self._clock = clock
@@ -208,7 +208,7 @@ class World:
         safety: SafetySettings | None = None,
         hours: MarketHours | None = None,
         secrets: Mapping[str, Sequence[str]] = SECRETS,
-        clock: HurriedClock | None = None,
+        clock: ManualClock | None = None,
     ) -> None:
         self.clock = clock or HurriedClock()
         self.settings = HealingSettings.model_validate(healing or {})
@@ -254,6 +254,11 @@ class World:
             deadline=Deadline.after(self.clock, self.settings.request_deadline),
             origin=origin,
         )
+
+    def url_of(self, call: Call) -> str:
+        """Where the call goes first, with a key of no worth."""
+        key = None if call.endpoint.source.auth.place == "none" else "k"
+        return call.endpoint.source.hosts[0] + call.endpoint.upstream_path(call.params, key)
 
     async def fetch(self, call: Call, hop: Hop = FIRST) -> Response | Failure:
         """One attempt, without healing."""

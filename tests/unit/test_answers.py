@@ -32,16 +32,11 @@ PROSE = {
 NOTICES = ("Note", "Information", "message", "notice")
 
 
-def url_of(call: Call) -> str:
-    key = "k" if call.endpoint.source.auth.place == "path" else None
-    return call.endpoint.source.hosts[0] + call.endpoint.upstream_path(call.params, key)
-
-
 @cache
 def healthy(place: str) -> tuple[Call, Any]:
     """A question and its healthy answer, which nobody may change."""
     call = WORLD.call(place)
-    return call, msgspec.json.decode(WORLD.upstream.truth(url_of(call)).body)
+    return call, msgspec.json.decode(WORLD.upstream.truth(WORLD.url_of(call)).body)
 
 
 def judged(call: Call, document: object, status: int = 200) -> Finding | Record | None:
@@ -113,7 +108,7 @@ async def bad_answer(place: str, kind: FaultKind) -> tuple[Call, Answer]:
     world = World()
     world.upstream.says("https", kind)
     call = world.call(place)
-    return call, await world.upstream.get(url_of(call), {}, 1.0)
+    return call, await world.upstream.get(world.url_of(call), {}, 1.0)
 
 
 @pytest.mark.parametrize("place", PLACES)
