@@ -12,6 +12,9 @@ from pydantic.fields import FieldInfo
 #: Parts of a path whose value may be a secret and is not repeated.
 SECRET_PARTS = frozenset({"keys", "dsn"})
 
+#: What pydantic says where a text stands in the place of a section or a list: it may be a misplaced key.
+_MISPLACED = frozenset({"dict_type", "model_attributes_type", "model_type", "tuple_type"})
+
 Path = Sequence[str | int]
 
 
@@ -47,10 +50,18 @@ def _fault(finding: Any, model: type[BaseModel]) -> Fault:
         near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
         return Fault(dotted(path), f"unknown key; {hint}")
-    said = "" if SECRET_PARTS.intersection(map(str, path)) else f"{finding['input']!r}: "
     field = _field_at(model, path)
-    allowed = _range_of(field) if field else ""
-    return Fault(dotted(path), f"{said}{_lowered(finding['msg'])}{allowed}")
+    allowed = f" (allowed: {bounds})" if field and (bounds := range_of(field)) else ""
+    return Fault(dotted(path), f"{_said(finding)}{_lowered(finding['msg'])}{allowed}")
+
+
+def _said(finding: Any) -> str:
+    """The value as it was given, unless it may be a secret or hold one."""
+    value = finding["input"]
+    hides = SECRET_PARTS.intersection(map(str, finding["loc"])) or isinstance(value, dict | list)
+    if isinstance(value, str):
+        hides = hides or finding["type"] in _MISPLACED or "@" in value  # of an address with a password
+    return "" if hides else f"{value!r}: "
 
 
 def dotted(path: Path) -> str:
@@ -62,7 +73,8 @@ def _lowered(message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
-def _range_of(field: FieldInfo) -> str:
+def range_of(field: FieldInfo) -> str:
+    """The bounds of a number: `> 0 and <= 1`; empty where there are none."""
     signs = []
     for rule in field.metadata:
         match rule:
@@ -76,7 +88,7 @@ def _range_of(field: FieldInfo) -> str:
                 signs.append(f"<= {bound}")
             case _:
                 pass
-    return f" (allowed: {' and '.join(signs)})" if signs else ""
+    return " and ".join(signs)
 
 
 def _known_keys(model: type[BaseModel], path: Path) -> list[str]:
@@ -89,7 +101,7 @@ def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
         field = model.model_fields.get(str(part))
         if field is None:
             return None
-        inner = _models_in(field.annotation)
+        inner = models_in(field.annotation)
         if not inner:
             return None
         model = inner[0]
@@ -103,10 +115,11 @@ def _field_at(model: type[BaseModel], path: Path) -> FieldInfo | None:
     return inner.model_fields.get(str(path[-1])) if inner and path else None
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that a setting of this type holds, itself or as entries."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for part in get_args(annotation) for model in _models_in(part)]
+    return [model for part in get_args(annotation) for model in models_in(part)]
 
 
 def _is_container(annotation: Any) -> bool:

@@ -1,6 +1,6 @@
 """From file and environment to frozen settings, or to the list of everything that is wrong with them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,17 @@ def load_settings(path: Path | None, environ: Mapping[str, str], **overrides: An
     origin = str(path) if path else "defaults"
     tree = _defaults()
     if path is not None:
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(to_yaml(Settings()), encoding="utf-8")
-        _merge(tree, _read(path))
-    for name, value in _from_environment(environ):
-        _put(tree, name, value)
+        _merge(tree, _parsed(path, _text_of(path)))
+    variables = dict(_from_environment(environ))
+    for variable, value in variables.items():
+        _put(tree, _path_of(variable), value)
     for name, value in overrides.items():
         if value is not None:
             _put(tree, name.split("__"), value)
-    return _validated(tree, origin)
+    try:
+        return _validated(tree, origin)
+    except BadSettings as bad:
+        raise BadSettings(origin, [_traced(fault, variables) for fault in bad.faults]) from None
 
 
 def _defaults() -> dict[str, Any]:
@@ -59,6 +60,8 @@ def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, Hashable):
+            raise yaml.constructor.ConstructorError(None, None, "this is no key", key_node.start_mark)
         if key in seen:
             raise yaml.constructor.ConstructorError(
                 None, None, f"the key {key!r} is given twice", key_node.start_mark
@@ -70,18 +73,33 @@ def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
 _UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def _text_of(path: Path) -> str:
     try:
-        read = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except (yaml.YAMLError, UnicodeDecodeError) as wrong:
-        raise BadSettings(
-            str(path), [Fault("(whole file)", f"not YAML: {' '.join(str(wrong).split())}")]
-        ) from None
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(to_yaml(Settings()), encoding="utf-8")
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise BadSettings(str(path), [Fault("(whole file)", f"cannot be read: {wrong}")]) from None
+
+
+def _parsed(path: Path, text: str) -> Mapping[str, Any]:
+    try:
+        read = yaml.load(text, Loader=_UniqueKeys)
+    except (yaml.YAMLError, RecursionError) as wrong:
+        raise BadSettings(str(path), [Fault("(whole file)", f"not YAML: {_told(wrong)}")]) from None
     if read is None:
         return {}
     if not isinstance(read, dict):
         raise BadSettings(str(path), [Fault("(whole file)", "sections are expected, such as `server:`")])
     return read
+
+
+def _told(wrong: Exception) -> str:
+    """What and where, without the line itself, which may hold a secret."""
+    if isinstance(wrong, yaml.MarkedYAMLError) and wrong.problem_mark is not None:
+        return f"line {wrong.problem_mark.line + 1}: {wrong.problem or wrong.context}"
+    return "nested too deeply" if isinstance(wrong, RecursionError) else " ".join(str(wrong).split())
 
 
 def _merge(tree: dict[str, Any], more: Mapping[str, Any]) -> None:
@@ -93,15 +111,25 @@ def _merge(tree: dict[str, Any], more: Mapping[str, Any]) -> None:
             tree[key] = value
 
 
-def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[Sequence[str], Any]]:
+def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     for name, value in environ.items():
         if name.startswith(PREFIX):
             try:
-                yield name.removeprefix(PREFIX).lower().split("__"), yaml.safe_load(value)
+                yield name, yaml.safe_load(value)
             except yaml.YAMLError:
-                raise BadSettings(
-                    "environment", [Fault(name, f"{value!r} cannot be read as a value")]
-                ) from None
+                raise BadSettings("environment", [Fault(name, "cannot be read as a value")]) from None
+
+
+def _path_of(variable: str) -> Sequence[str]:
+    return variable.removeprefix(PREFIX).lower().split("__")
+
+
+def _traced(fault: Fault, variables: Iterable[str]) -> Fault:
+    """With the variables that set this place or a part of it, where people would look in the file."""
+    place = f"{fault.path}."
+    paths = {name: ".".join(_path_of(name)) + "." for name in variables}
+    names = [name for name, path in paths.items() if path.startswith(place) or place.startswith(path)]
+    return Fault(fault.path, f"{fault.message} (set by {', '.join(names)})") if names else fault
 
 
 def _put(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
