@@ -18,13 +18,12 @@ import msgspec
 from tests.eventually import CLOCK, eventually
 
 from autonomous_healing.application import Application
+from autonomous_healing.commands.demo import DEMO_CONFIG
 from autonomous_healing.database.processes import postmaster_of, socket_dir_of
 from autonomous_healing.drills import KEYS, Stage
 from autonomous_healing.endpoint_healing.freshness import AlwaysOpen
 from autonomous_healing.settings import Settings, load_settings, to_yaml
 
-ROOT = Path(__file__).resolve().parents[2]
-DEMO_CONFIG = ROOT / "config" / "demo.yaml"
 SOURCES = ("yahoo_finance", *KEYS)
 
 #: A start makes a PostgreSQL data directory first, on two cores that others use as well.

@@ -77,3 +77,30 @@ async def test_the_banner_tells_where_the_doors_are_and_what_waits_for_a_key(
         for door in (product.proxy + "/api/fred/series?series_id=DGS10", product.dashboard + "/livez"):
             async with session.get(door) as answer:
                 assert answer.status in (200, 503)
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "said"),
+    [
+        (
+            {"monitoring__market_calendar": "NOWHERE"},
+            2,
+            "monitoring.market_calendar: unknown market calendar",
+        ),
+        ({"logging__dir": "{home}/file/logs"}, 2, "logging.dir: [Errno "),
+        ({"database__spool_dir": "{home}/file/spool"}, 1, "cannot start: [Errno "),
+        ({"server__host": "203.0.113.7"}, 1, "cannot start: [Errno "),
+    ],
+)
+async def test_what_only_the_start_can_find_out_is_told_in_a_line(
+    stage: Stage, server_home: Path, change: dict[str, str], code: int, said: str
+) -> None:
+    (server_home / "file").touch()
+    [(setting, value)] = change.items()
+    settings = settings_for(stage, server_home, **{setting: value.format(home=server_home)})
+
+    ended_with, told = await run_to_end(*command_line(settings), env=keys_for(settings))
+
+    assert ended_with == code
+    assert said in told
+    assert "Traceback" not in told

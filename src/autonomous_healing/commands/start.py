@@ -62,9 +62,12 @@ def settings_or_exit(
 async def run_product(settings: Settings, environ: Mapping[str, str], console: Console) -> int:
     """Until SIGINT or SIGTERM; a second signal cuts the stop short."""
     signalled = on_signals()
-    hours = await asyncio.to_thread(
-        load_market_hours, settings.monitoring.market_calendar, SystemClock().now()
-    )
+    calendar = settings.monitoring.market_calendar
+    try:
+        hours = await asyncio.to_thread(load_market_hours, calendar, SystemClock().now())
+    except ValueError as unknown:
+        console.print(f"monitoring.market_calendar: {unknown}", style="red", markup=False)
+        return BAD_SETTINGS
     try:
         application = Application(settings, environ, hours)
         await application.start()
@@ -77,6 +80,9 @@ async def run_product(settings: Settings, environ: Mapping[str, str], console: C
     except DatabaseAway as away:
         console.print(f"the database is required and not there: {away}", style="red", markup=False)
         return NO_DATABASE
+    except OSError as fault:  # an address that is not ours, or a directory that cannot be made
+        console.print(f"cannot start: {fault}", style="red", markup=False)
+        return FAULT
     console.print(banner(application, settings), markup=False, highlight=False)
     await signalled.wait()
     log.info("stop_requested")
@@ -161,5 +167,9 @@ def start(
     if check:
         console.print(f"{config}: no faults", markup=False)
         return 0
-    configure_logging(settings.logging)
+    try:
+        configure_logging(settings.logging)
+    except OSError as fault:
+        console.print(f"logging.dir: {fault}", style="red", markup=False)
+        return BAD_SETTINGS
     return run_loop(run_product(settings, os.environ, console))
