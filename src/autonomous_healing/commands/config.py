@@ -1,4 +1,4 @@
-"""`autonomous-healing config check | show`."""
+"""`autonomous-healing config check | show | reference`."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ import cyclopts
 from rich.console import Console
 
 from autonomous_healing.commands.start import DEFAULT_CONFIG, settings_or_exit
-from autonomous_healing.settings import to_yaml
+from autonomous_healing.settings import Settings, to_markdown, to_yaml
 
 config = cyclopts.App(name="config", help="Look at the configuration.")
 
@@ -28,3 +28,9 @@ def show(path: File = DEFAULT_CONFIG) -> None:
     """Print the settings in force, defaults and environment included."""
     console = Console(soft_wrap=True)
     console.print(to_yaml(settings_or_exit(path, os.environ, console)), markup=False, highlight=False)
+
+
+@config.command
+def reference() -> None:
+    """Print all settings with their defaults and meanings, as a page of the documents."""
+    Console(soft_wrap=True).print(to_markdown(Settings()), markup=False, highlight=False, end="")
