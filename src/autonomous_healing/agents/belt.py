@@ -40,10 +40,13 @@ class Belt(Generic[ItemT]):
         """Raises `BeltClosed` after the end."""
         async with self._changed:
             key = self._key(item) if self._key else None
-            if key is not None and key in self._waiting:
+            # Another with the same key may get on while this one waits for room.
+            await self._changed.wait_for(
+                lambda: key in self._waiting or len(self._items) < self._size or self._ended
+            )
+            if key in self._waiting:
                 self.merged += 1
                 return
-            await self._changed.wait_for(lambda: len(self._items) < self._size or self._ended)
             if self._ended:
                 raise BeltClosed(self.name)
             self._items.append(item)
