@@ -138,9 +138,13 @@ class Fetcher:
         """Why no extra call to this source may be decided now, or None."""
         return None if self.admission.limits(source).budget.left() else "retry budget spent"
 
+    def time_to_ask(self, deadline: Deadline) -> float:
+        """Seconds of a healing that may be spent on asking; the rest is kept for local answers."""
+        return deadline.remaining() - self._local_reserve
+
     async def ask_again(self, call: Call, deadline: Deadline, hop: Hop) -> Response:
         """One extra call inside what is left of a healing; raises `CannotHeal` with what came instead."""
-        seconds = deadline.remaining() - self._local_reserve
+        seconds = self.time_to_ask(deadline)
         if seconds <= 0:
             raise CannotHeal("no time left")
         try:

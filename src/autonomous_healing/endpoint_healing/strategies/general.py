@@ -62,7 +62,7 @@ class ExponentialBackoffRetry:
         tries = 1 if diagnose(failure).code in LOOK_AGAIN else self.retries
         for attempt in range(tries):
             delay = self._delay(case, attempt)
-            if delay >= deadline.remaining():
+            if delay >= self.fetcher.time_to_ask(deadline):
                 break
             await self.clock.sleep(delay)
             try:
