@@ -29,7 +29,7 @@ def blocks(text: str, language: str) -> list[str]:
 
 def table_rows(text: str, heading: str) -> list[list[str]]:
     """The cells of the first table below a heading, its head left out."""
-    below = text.split(f"\n{heading}\n", 1)[1]
+    below = f"\n{text}".split(f"\n{heading}\n", 1)[1]
     table = re.search(r"(?:^\|.*\|$\n?)+", below, re.MULTILINE)
     assert table is not None, f"no table below {heading!r}"
     lines = table.group().strip().splitlines()[2:]
