@@ -160,7 +160,7 @@ class Fetcher:
         verdict = self.judge(call, part.host, Answer(part.status, {}, body))
         if isinstance(verdict, Finding):
             raise CannotHeal(f"put together: {verdict.message}")
-        return replace(part, body=body, record=verdict)
+        return replace(part, body=body, record=verdict, headers={})
 
     async def _exchange(
         self, call: Call, host: str, key: Key | None, seconds: float, began: datetime, *, fresh: bool

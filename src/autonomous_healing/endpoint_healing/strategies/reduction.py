@@ -8,9 +8,16 @@ import msgspec
 
 from autonomous_healing.endpoint_healing.call import FailedCall
 from autonomous_healing.endpoint_healing.strategies.general import Reduction
+from autonomous_healing.healing import CannotHeal
 
 #: A limit at or below this is small enough already.
 SMALL = 10
+
+#: No sensible limit or offset has more.
+DIGITS = 9
+
+#: Bars that Polygon.io gives where no limit is asked for; there may be more.
+POLYGON_LIMIT = 5000
 
 #: Yahoo's ranges, each with the next smaller.
 _SMALLER_RANGE = {
@@ -46,13 +53,13 @@ def shrink(case: FailedCall) -> Reduction | None:
 
 def _limit(params: Mapping[str, str]) -> int:
     said = params.get("limit", "")
-    return int(said) if said.isascii() and said.isdigit() else 0
+    return int(said) if said.isascii() and said.isdigit() and len(said) <= DIGITS else 0
 
 
 def _fred_pages(params: Mapping[str, str]) -> Reduction | None:
     limit = _limit(params)
     offset = params.get("offset", "0")
-    if limit <= SMALL or not (offset.isascii() and offset.isdigit()):
+    if limit <= SMALL or not (offset.isascii() and offset.isdigit()) or len(offset) > DIGITS:
         return None
     first, second = (limit + 1) // 2, limit // 2
     pages = (
@@ -82,6 +89,8 @@ def _polygon_halves(params: Mapping[str, str]) -> Reduction | None:
 
     def join(bodies: list[bytes]) -> bytes:
         head, *rest = _decoded(bodies)
+        if any("next_url" in page or len(page["results"]) >= POLYGON_LIMIT for page in (head, *rest)):
+            raise CannotHeal("a page does not hold all of its part")
         for page in rest:
             head["results"] += page["results"]
             for count in ("queryCount", "resultsCount", "count"):
