@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,12 @@ from autonomous_healing.endpoint_healing.call import FailedCall
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.probe import Probe, Prober
 from autonomous_healing.resilience import Clock
+
+#: An active target is probed at least once in so many seconds (spec: agents, section 2).
+LONGEST_TRUST = 600.0
+
+#: A day in the parameters of a target, counted from the day of the probe.
+TODAY = re.compile(r"\{today([+-]\d{1,4})?\}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,10 +52,8 @@ def dated(params: Mapping[str, str], now: datetime) -> dict[str, str]:
 
 
 def _filled(value: str, now: datetime) -> str:
-    if not (value.startswith("{today") and value.endswith("}")):
-        return value
-    days = int(value[6:-1] or 0)
-    return (now + timedelta(days=days)).date().isoformat()
+    day = TODAY.fullmatch(value)
+    return (now + timedelta(days=int(day[1] or 0))).date().isoformat() if day else value
 
 
 class MonitoringAgent(Worker):
@@ -73,6 +78,9 @@ class MonitoringAgent(Worker):
         self._rng = rng
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._stopping = asyncio.Event()
+        self._probed_at: dict[str, float] = {}
+        #: The last success that was known when a probe ended: what live traffic shows is newer.
+        self._known_success: dict[str, datetime | None] = {}
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as watching:
@@ -88,6 +96,7 @@ class MonitoringAgent(Worker):
 
     async def _watch(self, target: Target) -> None:
         # The first probes are spread over one interval, so that a start is no burst.
+        self._probed_at.setdefault(target.endpoint.place, self._clock.monotonic())
         await self._clock.sleep(self._rng.uniform(0.0, target.interval))
         healthy = True
         while True:
@@ -109,13 +118,20 @@ class MonitoringAgent(Worker):
             timeout=target.settings.timeout,
         )
         async with self._slots:
-            return await self._prober.probe(probe)
+            failed = await self._prober.probe(probe)
+        self._probed_at[target.endpoint.place] = self._clock.monotonic()
+        self._known_success[target.endpoint.place] = self._admission.window(target.endpoint).last_success
+        return failed
 
     def _seen_well(self, target: Target) -> bool:
-        if target.settings.probe_mode == "active" and target.interval >= 600:
+        next_turn = self._clock.monotonic() + target.interval
+        trusted = next_turn - self._probed_at[target.endpoint.place] <= LONGEST_TRUST
+        if target.settings.probe_mode == "active" and not trusted:
             return False
         last = self._admission.window(target.endpoint).last_success
-        return last is not None and (self._clock.now() - last).total_seconds() < target.interval
+        if last is None or last == self._known_success.get(target.endpoint.place):
+            return False
+        return (self._clock.now() - last).total_seconds() < target.interval
 
     def _waits_for_a_key(self, endpoint: Endpoint) -> bool:
         source = endpoint.source
