@@ -161,6 +161,18 @@ def test_no_fault_repeats_a_secret_of_the_environment(tmp_path: Path, variable: 
             "monitoring.endpoints.0.check_interval: 5.0 is outside 30.0 to 600.0",
         ),
         (
+            "monitoring: {endpoints: [{source: yahoo_finance, endpoint: /chart}]}",
+            "monitoring.endpoints.0.params: the parameter 'symbol' is missing",
+        ),
+        (
+            "monitoring: {endpoints: [{source: fred_api, endpoint: /series, params: {from: '{today-x}'}}]}",
+            "monitoring.endpoints.0.params.from: '{today-x}' is no day; {today} and {today-5} are",
+        ),
+        (
+            "monitoring: {endpoints: [{source: fred_api, endpoint: /series, params: {to: '{today-99999}'}}]}",
+            "monitoring.endpoints.0.params.to: '{today-99999}' is no day; {today} and {today-5} are",
+        ),
+        (
             "monitoring: {intervals_by_priority: {critical: 5}}",
             "monitoring.intervals_by_priority.critical: 5.0 is outside 30.0 to 600.0",
         ),

@@ -1,9 +1,16 @@
 """Settings that are each fine by themselves but cannot stand together."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from autonomous_healing.endpoint_healing.catalog import SOURCE_IDS, endpoint_names
+from autonomous_healing.agents.monitoring import TODAY
+from autonomous_healing.endpoint_healing.catalog import (
+    SOURCE_IDS,
+    build_endpoints,
+    default_sources,
+    endpoint_names,
+)
+from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.strategies import CASCADE
 from autonomous_healing.settings.faults import Fault
 from autonomous_healing.settings.model import Settings
@@ -22,6 +29,7 @@ def _sources(settings: Settings) -> Iterator[Fault]:
 
 def _targets(settings: Settings) -> Iterator[Fault]:
     known, watching = endpoint_names(), settings.monitoring
+    endpoints = {(one.source.id, one.name): one for one in build_endpoints(default_sources())}
     low, high = watching.interval_min, watching.interval_max
     if low > high:
         yield Fault("monitoring.interval_min", f"{low} is above interval_max {high}")
@@ -31,6 +39,8 @@ def _targets(settings: Settings) -> Iterator[Fault]:
             yield Fault(f"{path}.source", _unknown("source", target.source, known))
         elif target.endpoint not in known[target.source]:
             yield Fault(f"{path}.endpoint", _unknown("endpoint", target.endpoint, known[target.source]))
+        else:
+            yield from _params(f"{path}.params", target.params, endpoints[target.source, target.endpoint])
         interval = target.check_interval
         if interval is not None and not low <= interval <= high:
             yield Fault(f"{path}.check_interval", f"{interval} is outside {low} to {high}")
@@ -38,6 +48,16 @@ def _targets(settings: Settings) -> Iterator[Fault]:
         if not low <= interval <= high:
             path = f"monitoring.intervals_by_priority.{priority}"
             yield Fault(path, f"{interval} is outside {low} to {high}")
+
+
+def _params(path: str, params: Mapping[str, str], endpoint: Endpoint) -> Iterator[Fault]:
+    """A question that cannot be asked would bring its agent down at every turn."""
+    for name in sorted(endpoint.path_params):
+        if not (params.get(name) or endpoint.defaults.get(name)):
+            yield Fault(path, f"the parameter {name!r} is missing")
+    for name, value in params.items():
+        if value.startswith("{today") and not TODAY.fullmatch(value):
+            yield Fault(f"{path}.{name}", f"{value!r} is no day; {{today}} and {{today-5}} are")
 
 
 def _healing(settings: Settings) -> Iterator[Fault]:
