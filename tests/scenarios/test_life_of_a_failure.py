@@ -154,7 +154,7 @@ def _of_the_healing(example: Example, healed: Reply) -> dict[str, Any]:
     failure, diagnosis = report.case.failure, report.diagnosis
     assert failure.answer is not None
     assert failure.finding is not None
-    claimed = example.world.healer.cascade.claim(diagnosis, "fred_api", Origin.LEARNED)
+    claimed = example.world.healer.cascade.claim(diagnosis, "fred_api", Origin.RULE)
     action = claimed[-1].action(report.case)
     review = Guard(fail_safe=example.world.fail_safe).review(action)
     return {
