@@ -11,7 +11,7 @@ from autonomous_healing.endpoint_healing.healer import Result
 from autonomous_healing.endpoint_healing.records import Quote
 from autonomous_healing.endpoint_healing.trail import iso
 from autonomous_healing.proxy.provenance import Reply, fidelity_field, reply_to
-from autonomous_healing.proxy.routes import BadRequest
+from autonomous_healing.proxy.routes import BadRequest, check_segment
 
 #: Symbols in one request.
 MOST = 50
@@ -25,6 +25,8 @@ def symbols_of(query: Mapping[str, str]) -> list[str]:
     symbols = list(dict.fromkeys(part.strip().upper() for part in said.split(",") if part.strip()))
     if not symbols or len(symbols) > MOST:
         raise BadRequest(f"symbols: give 1 to {MOST}, separated by commas, for example symbols=SPY,AAPL")
+    for symbol in symbols:
+        check_segment(symbol, f"the symbol {symbol!r}")
     return symbols
 
 

@@ -73,13 +73,17 @@ class RouteTable:
 
     def match(self, raw_path: str, query: Sequence[tuple[str, str]]) -> Match:
         """`raw_path` as it came, still percent-encoded. Raises `BadRequest` and `NoRoute`."""
+        if not raw_path.startswith("/api/"):
+            raise NoRoute(raw_path, self._all())
         source, *segments = split(raw_path)
         for route in self._routes.get((source, len(segments)), ()):
             found = route.match(segments)
             if found is not None:
                 return Match(route.endpoint, self._params(route.endpoint, found, query))
-        known = self._known.get(source) or [path for paths in self._known.values() for path in paths]
-        raise NoRoute(raw_path, known)
+        raise NoRoute(raw_path, self._known.get(source) or self._all())
+
+    def _all(self) -> list[str]:
+        return [path for paths in self._known.values() for path in paths]
 
     def _params(
         self, endpoint: Endpoint, found: dict[str, str], query: Sequence[tuple[str, str]]
@@ -89,18 +93,23 @@ class RouteTable:
             del params[name]  # keys are ours to add
         if missing := sorted(name for name in endpoint.path_params if not params.get(name)):
             raise BadRequest(f"{endpoint.name} of {endpoint.source} needs the parameter {missing[0]!r}")
+        for name in sorted(endpoint.path_params):
+            check_segment(params[name], f"{params[name]!r} of {name!r}")
         return params
 
 
 def split(raw_path: str) -> list[str]:
     """The decoded segments below /api. Raises `BadRequest` where decoding would change the path's form."""
-    if not raw_path.startswith("/api/"):
-        raise NoRoute(raw_path, ())
     segments = [unquote(part, errors="replace") for part in raw_path.removeprefix("/api/").split("/")]
     for segment in segments:
-        if segment in ("", ".", "..") or not _FORBIDDEN.isdisjoint(segment) or "\ufffd" in segment:
-            raise BadRequest(f"path segment {segment!r} is empty, relative or holds a forbidden character")
+        check_segment(segment, f"path segment {segment!r}")
     return segments
+
+
+def check_segment(segment: str, what: str) -> None:
+    """Refuse what would mean something else as part of a path; raises `BadRequest`."""
+    if segment in ("", ".", "..") or not _FORBIDDEN.isdisjoint(segment) or "\ufffd" in segment:
+        raise BadRequest(f"{what} is empty, relative or holds a forbidden character")
 
 
 def single_values(query: Sequence[tuple[str, str]]) -> dict[str, str]:
