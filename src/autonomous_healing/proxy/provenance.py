@@ -16,6 +16,9 @@ from autonomous_healing.healing import Outcome
 PROBLEM = "application/problem+json"
 NO_TRUTHFUL_ANSWER = "urn:autonomous-healing:problem:no-truthful-answer"
 
+#: What a source says of keeping its answers does not hold for a healed one.
+CACHE_RULES = frozenset({"cache-control", "expires"})
+
 #: How long a caller is asked to wait where nobody knows better, and at most (seconds).
 WAIT, LONGEST_WAIT = 30, 86_400
 
@@ -40,12 +43,10 @@ def reply_to(result: Result, *, always_problem: bool) -> Reply:
     if result.report is None and failure.answer is not None:
         return _as_it_came(failure.answer, {})  # the caller's own mistake
     if not result.call.policy.levels and failure.answer is not None:
-        return _as_it_came(failure.answer, {"Healing-Status": "bypassed"})
+        return _as_it_came(failure.answer, {"Healing-Status": "bypassed", **_wait(failure)})
     headers = {"Healing-Status": "failed", "Healing-Trail": str(result.call.id)}
     if failure.answer is not None and failure.answer.status >= 400 and not always_problem:
-        if failure.answer.status in (429, 503):
-            headers["Retry-After"] = str(wait_seconds([failure]))
-        return _as_it_came(failure.answer, headers)
+        return _as_it_came(failure.answer, {**headers, **_wait(failure)})
     return _problem(result, failure, headers)
 
 
@@ -53,6 +54,7 @@ def _answer(result: Result, response: Response) -> Reply:
     headers = dict(response.headers)
     report = result.report
     if report is not None and report.strategy != LATE_ANSWER:
+        headers = {name: value for name, value in headers.items() if name not in CACHE_RULES}
         headers |= healing_headers(response, report.strategy or "", str(result.call.id))
         headers["Cache-Control"] = "max-age=0, must-revalidate"
         if response.age is not None:
@@ -92,6 +94,12 @@ def _cache_status(failure: Failure | None) -> str:
     status = failure.status if failure else None
     forwarded = f"; fwd-status={status}" if status else ""
     return f"autonomous_healing; fwd=stale{forwarded}"
+
+
+def _wait(failure: Failure) -> dict[str, str]:
+    """Retry-After where the source's own status wants one."""
+    status = failure.answer.status if failure.answer else None
+    return {"Retry-After": str(wait_seconds([failure]))} if status in (429, 503) else {}
 
 
 def _as_it_came(answer: BadAnswer, headers: dict[str, str]) -> Reply:
