@@ -2,21 +2,24 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from autonomous_healing.endpoint_healing.call import Response
 from autonomous_healing.endpoint_healing.healer import Result
 from autonomous_healing.endpoint_healing.records import Quote
 from autonomous_healing.endpoint_healing.trail import iso
-from autonomous_healing.proxy.provenance import Reply, fidelity_field, reply_to
+from autonomous_healing.proxy.provenance import Reply, reply_to
 from autonomous_healing.proxy.routes import BadRequest, check_segment
 
 #: Symbols in one request.
 MOST = 50
 
-FIELDS = ("price", "change", "change_pct", "volume", "timestamp")
+#: What may be said of the whole board; the source's own words belong to one quote each.
+BOARD_HEADERS = ("Healing-", "Age", "Cache-Control")
 
 
 def symbols_of(query: Mapping[str, str]) -> list[str]:
@@ -76,18 +79,28 @@ def _row(quote: Quote, result: Result) -> dict[str, Any]:
 
 
 def _headers(results: Mapping[str, Result], quotes: Mapping[str, Quote | None]) -> dict[str, str]:
-    """The least faithful of the quotes speaks for the whole board."""
+    """The least faithful of the quotes speaks for the whole board, and a doubt about one is one about all."""
     omitted = [symbol for symbol, quote in quotes.items() if quote is None]
-    healed = [result for result in results.values() if result.healed]
+    marked = [result for result in results.values() if result.healed or _is_doubtful(result.response)]
     headers: dict[str, str] = {}
-    if worst := max(healed, key=_unfaithfulness, default=None):
-        told = reply_to(worst, always_problem=False).headers
-        headers = {name: value for name, value in told.items() if name != "Cache-Status"}
-        if worst.response is not None:
-            headers["Healing-Fidelity"] = fidelity_field(worst.response)
+    worst = max(marked, key=_unfaithfulness, default=None)
+    if worst is not None and worst.response is not None:
+        given = [result.response for result in marked if result.response is not None]
+        response = replace(
+            worst.response,
+            suspect=any(one.suspect for one in given),
+            delayed=any(one.delayed for one in given),
+        )
+        told = reply_to(replace(worst, response=response), always_problem=False).headers
+        headers = {name: value for name, value in told.items() if name.startswith(BOARD_HEADERS)}
     if omitted:
-        headers |= {"Healing-Omitted": ", ".join(omitted), "Healing-Status": "healed" if healed else "failed"}
+        headers |= {"Healing-Omitted": ", ".join(omitted)}
+        headers.setdefault("Healing-Status", "failed")
     return headers
+
+
+def _is_doubtful(response: Response | None) -> bool:
+    return response is not None and (response.suspect or response.delayed)
 
 
 def _unfaithfulness(result: Result) -> tuple[int, float]:
