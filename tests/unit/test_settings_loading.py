@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from autonomous_healing.settings import BadSettings, Settings, load_settings, to_yaml
+from autonomous_healing.settings import BadSettings, Settings, load_settings, to_yaml, write_if_absent
 
 
 @pytest.fixture
@@ -32,8 +32,26 @@ def test_an_empty_file_leaves_the_defaults(file: Path, text: str) -> None:
 def test_a_file_that_is_not_there_is_written_with_commented_defaults(tmp_path: Path) -> None:
     file = tmp_path / "not" / "yet" / "healing_config.yaml"
 
-    assert load_settings(file, {}) == Settings()
+    write_if_absent(file)
+
     assert file.read_text() == to_yaml(Settings())
+    assert load_settings(file, {}) == Settings()
+
+
+def test_a_file_that_is_there_is_never_written_over(file: Path) -> None:
+    file.write_text("server: {proxy_port: 7}\n")
+
+    write_if_absent(file)
+
+    assert file.read_text() == "server: {proxy_port: 7}\n"
+
+
+def test_only_looking_at_a_file_that_is_not_there_writes_none(tmp_path: Path) -> None:
+    file = tmp_path / "mistyped.yaml"
+
+    with pytest.raises(BadSettings, match="cannot be read"):
+        load_settings(file, {})
+    assert not file.exists()
 
 
 def test_any_settings_written_down_read_back_equal(file: Path) -> None:

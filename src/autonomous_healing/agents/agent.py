@@ -37,9 +37,12 @@ class AgentStatus:
     restarts: int
     inbox_depth: int
     processed: int
+    waits: bool = False  #: at work, with nothing to do: its last success may be long ago
 
     def health(self, now: datetime) -> str:
         """By the age of the last success: the words of the status page."""
+        if self.waits:
+            return "HEALTHY"
         if self.last_success is None:
             return "FAILED"
         age = now - self.last_success
@@ -68,6 +71,11 @@ class Worker(ABC):
     def inbox_depth(self) -> int:
         return 0
 
+    @property
+    def waits(self) -> bool:
+        """Whether it is at work with nothing to do."""
+        return False
+
     def succeeded(self) -> None:
         self.processed += 1
         self.last_success = self._clock.now()
@@ -81,6 +89,7 @@ class Worker(ABC):
             restarts=self.restarts,
             inbox_depth=self.inbox_depth,
             processed=self.processed,
+            waits=self.waits,
         )
 
 
@@ -108,10 +117,15 @@ class Agent(Worker, Generic[In]):
         self._inbox = inbox
         self._feeds = feeds
         self._slots = asyncio.Semaphore(slots)
+        self._busy = 0  #: items being handled
 
     @property
     def inbox_depth(self) -> int:
         return len(self._inbox)
+
+    @property
+    def waits(self) -> bool:
+        return self.state is AgentState.RUNNING and not len(self._inbox) and not self._busy
 
     @abstractmethod
     async def handle(self, item: In) -> None:
@@ -126,6 +140,7 @@ class Agent(Worker, Generic[In]):
             await feed.close()
 
     async def _handle_one(self, item: In) -> None:
+        self._busy += 1
         try:
             await self.handle(item)
             self.succeeded()
@@ -133,4 +148,5 @@ class Agent(Worker, Generic[In]):
             self.last_error = f"{type(bug).__name__} on one item"
             log.exception("agent_item_failed", extra={"agent": self.name})
         finally:
+            self._busy -= 1
             self._slots.release()

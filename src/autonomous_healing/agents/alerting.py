@@ -87,10 +87,10 @@ def dead_agent(agent: AgentStatus, at: datetime) -> TroubleSeen:
 
 
 def _felt(health: Health) -> Felt:
-    """Shares of users' requests; without any, the error rate of the probes."""
+    """Shares of users' requests; without any, what probes ended with."""
     requests = sum(health.felt.values())
     if not requests:
-        return Felt(error=health.error_rate)
+        return Felt(error=health.felt_error_rate)
 
     def share(*words: str) -> float:
         return sum(health.felt.get(word, 0) for word in words) / requests

@@ -27,6 +27,7 @@ from autonomous_healing.drills import (
     Clients,
     DrillReport,
     Judge,
+    NotReady,
     Stage,
     overhead_ms,
     questions,
@@ -110,7 +111,9 @@ async def _run(wish: Wish, ports: dict[str, Any], console: Console) -> DrillRepo
 
 def _settings(stage: Stage, directory: str, ports: dict[str, Any], console: Console) -> Settings:
     """The demo's configuration, with the sources pointed at the twins and a database of its own."""
-    hosts = {f"sources__{source}__hosts": list(stage.hosts(source)) for source in ("yahoo_finance", *KEYS)}
+    hosts: dict[str, Any] = {
+        f"sources__{source}__hosts": list(stage.hosts(source)) for source in ("yahoo_finance", *KEYS)
+    }
     return settings_or_exit(
         DEMO_CONFIG,
         {},
@@ -146,12 +149,16 @@ class Demo:
         self._signalled = on_signals()
 
     async def play(self) -> DrillReport | None:
-        """None when a signal ended it."""
+        """None when it could not begin, or a signal ended it."""
         host, port = self._application.settings.server.host, self._application.proxy.port
         async with Clients(f"http://{host}:{port}", self._clock) as clients:
             asked = questions(self._clock.now())
             self._console.print("warming up: a round of good answers", style="dim")
-            await warm_up(clients, asked)
+            try:
+                await warm_up(clients, asked)
+            except NotReady as cold:
+                self._console.print(f"no good answer before any fault: {cold}", style="red", markup=False)
+                return None
             overhead = await overhead_ms(clients, self._stage, asked, self._clock)
             began = self._clock.now() + timedelta(seconds=0.5)
             await self._traffic(clients, began)

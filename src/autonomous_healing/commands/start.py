@@ -18,7 +18,7 @@ from autonomous_healing.database import DatabaseAway, DatabaseRefused
 from autonomous_healing.endpoint_healing.freshness import load_market_hours
 from autonomous_healing.proxy import PortTaken
 from autonomous_healing.resilience import SystemClock
-from autonomous_healing.settings import BadSettings, Settings, load_settings
+from autonomous_healing.settings import BadSettings, Settings, load_settings, write_if_absent
 from autonomous_healing.settings.logs import configure_logging
 
 log = logging.getLogger(__name__)
@@ -49,10 +49,12 @@ def run_loop(main: Coroutine[Any, Any, ResultT]) -> ResultT:
 
 
 def settings_or_exit(
-    config: Path | None, environ: Mapping[str, str], console: Console, **more: Any
+    config: Path | None, environ: Mapping[str, str], console: Console, *, create: bool = False, **more: Any
 ) -> Settings:
     """The settings, or the list of what is wrong with them and exit code 2."""
     try:
+        if create and config is not None:
+            write_if_absent(config)
         return load_settings(config, environ, **more)
     except BadSettings as bad:
         console.print(str(bad), style="red", markup=False)
@@ -160,6 +162,7 @@ def start(
         config,
         os.environ,
         console,
+        create=not check,
         server__proxy_port=proxy_port,
         server__dashboard_port=dashboard_port,
         database__require_at_start=True if require_database else None,

@@ -2,7 +2,7 @@
 
 from autonomous_healing.drills.judge import Judge, Judged, Verdict
 from autonomous_healing.drills.questions import questions
-from autonomous_healing.drills.rehearsal import overhead_ms, warm_up
+from autonomous_healing.drills.rehearsal import NotReady, overhead_ms, warm_up
 from autonomous_healing.drills.report import DrillReport, write_report
 from autonomous_healing.drills.scenario import KEYS, Planned, Scenario, write_scenario
 from autonomous_healing.drills.stage import Stage
@@ -15,6 +15,7 @@ __all__ = [
     "DrillReport",
     "Judge",
     "Judged",
+    "NotReady",
     "Planned",
     "Scenario",
     "Stage",

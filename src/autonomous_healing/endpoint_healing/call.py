@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
+from autonomous_healing.endpoint_healing.codes import Blame
 from autonomous_healing.endpoint_healing.endpoints import DataKind, Endpoint
 from autonomous_healing.endpoint_healing.fidelity import Fidelity, Policy
 from autonomous_healing.endpoint_healing.records import Record
@@ -104,6 +105,7 @@ class Failure:
     message: str = ""
     answer: BadAnswer | None = None
     record: Record | None = None  #: of an answer that is well formed but too old
+    blame: Blame | None = None  #: None where nothing was asked, or the answer may still come
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

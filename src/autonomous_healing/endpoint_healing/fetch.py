@@ -103,7 +103,7 @@ class Fetcher:
             raise
         elapsed = self._clock.monotonic() - start
         if isinstance(outcome, Failure):
-            self._count_failure(outcome, seconds)
+            outcome = replace(outcome, blame=self._count_failure(outcome, seconds))
             if outcome.finding and outcome.finding.true_at:
                 # The copy was kept while a frozen value could not be told from a quiet one.
                 age = (self._clock.now() - outcome.finding.true_at).total_seconds()
@@ -237,8 +237,8 @@ class Fetcher:
             message=str(refused),
         )
 
-    def _count_failure(self, failure: Failure, seconds: float) -> None:
-        """Each blame moves only what it should; `seconds` is the time the provider was given."""
+    def _count_failure(self, failure: Failure, seconds: float) -> Blame:
+        """Whose fault it was; each moves only what it should. `seconds`: what the provider was given."""
         endpoint, code = failure.endpoint, diagnose(failure).code
         breaker = self.admission.breaker(endpoint, failure.host)
         keys = self.admission.limits(endpoint.source).keys
@@ -246,7 +246,7 @@ class Fetcher:
             keys.reject(failure.key_alias, code, endpoint.name, failure.retry_after)
         if failure.trouble is Trouble.TIMED_OUT and seconds < endpoint.source.expected_response:
             breaker.release_trial()  # the asker's haste tells nothing of the provider
-            return
+            return Blame.CALLER
         blame = blame_for(code, another_key_works=keys.can_rotate(endpoint.name, failure.key_alias))
         match blame:
             case Blame.CALLER | Blame.KEY:
@@ -254,6 +254,7 @@ class Fetcher:
             case _:
                 self.admission.window(endpoint).record_failure()
                 breaker.record_failure(code, failure.retry_after)
+        return blame
 
 
 def _relayed(headers: Mapping[str, str], redaction: Redaction) -> dict[str, str]:

@@ -73,7 +73,11 @@ def parse_allow(header: str, allow_max: frozenset[Fidelity]) -> Policy:
         words.append(word)
         for parameter in parameters:
             max_age = _max_age(word, parameter)
-    return Policy(parse_levels(words) & allow_max, max_age)
+    levels = parse_levels(words) & allow_max
+    if not levels:
+        known = ", ".join(level.word for level in sorted(allow_max))
+        raise BadPolicy(f"Healing-Allow: none of {', '.join(words)} is given here; allowed are {known}")
+    return Policy(levels, max_age)
 
 
 def _max_age(word: str, parameter: str) -> float:

@@ -195,12 +195,17 @@ class EndpointHealer:
             heal_seconds=seconds,
             predicted=healing.predicted,
         )
+        if report.origin == "probe":
+            window = self._fetcher.admission.window(failed.call.endpoint)
+            window.record_probed(truthful=report.healed)
         self.trails.keep(Trail(report))
         self._journal.record(report)
         return report
 
     def _count_felt(self, result: Result) -> None:
         window = self._fetcher.admission.window(result.call.endpoint)
+        if not result.call.policy.levels:
+            return  # who turns healing off does not feel for us
         if result.response is not None:
             window.record_felt(result.response.fidelity.word if result.healed else "fresh")
         elif result.report is not None:

@@ -23,6 +23,8 @@ class _Bucket:
     failed: int = 0
     seconds: float = 0.0  #: summed over successes
     felt: Counter[str] = field(default_factory=Counter)
+    probed: int = 0
+    probed_in_vain: int = 0  #: probes that ended without a truthful answer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +40,7 @@ class Health:
     consecutive_failures: int
     uptime_percentage: float | None
     felt: dict[str, int]
+    probed_error_rate: float | None = None  #: share of probes that ended without a truthful answer
 
     @property
     def error_rate(self) -> float | None:
@@ -49,9 +52,9 @@ class Health:
 
     @property
     def felt_error_rate(self) -> float | None:
-        """Share of requests that ended without a truthful answer."""
+        """Share of requests that ended without a truthful answer; without any requests, of probes."""
         requests = sum(self.felt.values())
-        return self.felt.get(FELT_ERROR, 0) / requests if requests else None
+        return self.felt.get(FELT_ERROR, 0) / requests if requests else self.probed_error_rate
 
     @property
     def healed_share(self) -> float | None:
@@ -81,6 +84,10 @@ def status_of(failed: int, total: int, consecutive: int, bands: WindowSettings) 
 
 
 _ORDER = list(Severity)
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
 class HealthWindow:
@@ -122,6 +129,12 @@ class HealthWindow:
         """What one user's request ended with."""
         self._bucket().felt[outcome] += 1
 
+    def record_probed(self, *, truthful: bool) -> None:
+        """What one probe ended with, healing included."""
+        bucket = self._bucket()
+        bucket.probed += 1
+        bucket.probed_in_vain += not truthful
+
     def p95_seconds(self) -> float | None:
         """Of the last successes; None until there are 20."""
         if len(self._latencies) < 20:
@@ -153,6 +166,9 @@ class HealthWindow:
             consecutive_failures=self._consecutive,
             uptime_percentage=self._uptime(),
             felt=dict(felt),
+            probed_error_rate=_share(
+                sum(one.probed_in_vain for one in live), sum(one.probed for one in live)
+            ),
         )
 
     def restore(self, health: Health) -> None:

@@ -44,6 +44,7 @@ class Prober:
             if failed.failure.refused:
                 return None  # no call was made, so nothing was learned of the endpoint
             return FailedCall(call=self._with_time_to_heal(call), failure=failed.failure)
+        self._fetcher.admission.window(probe.endpoint).record_probed(truthful=True)
         return None
 
     def _with_time_to_heal(self, call: Call) -> Call:

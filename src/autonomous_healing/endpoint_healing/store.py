@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from autonomous_healing.database import Database, Row, load_queries
-from autonomous_healing.endpoint_healing.codes import ERROR_TYPE, blame_for
+from autonomous_healing.endpoint_healing.codes import ERROR_TYPE
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.health import Health
 from autonomous_healing.endpoint_healing.trail import EndpointReport, Trail
@@ -34,8 +34,6 @@ def rows_of(report: EndpointReport) -> list[Row]:
 
 def _event(report: EndpointReport) -> Row:
     failure, call, cure = report.case.failure, report.case.call, report.cure
-    has_key = failure.key_alias is not None
-    blame = blame_for(report.diagnosis.code, another_key_works=has_key)
     return Row(
         table="error_events",
         values={
@@ -46,7 +44,7 @@ def _event(report: EndpointReport) -> Row:
             "error_type": ERROR_TYPE[report.diagnosis.code],
             "code": report.diagnosis.code,
             "cluster": report.diagnosis.cluster,
-            "blame": blame.value,
+            "blame": failure.blame.value if failure.blame else None,
             "error_message": failure.message,
             "response_time": round(failure.elapsed.total_seconds(), 4),
             "http_status_code": failure.status,
@@ -126,6 +124,7 @@ class EndpointStore:
                 "target": one.name,
                 "state": one.state.value,
                 "n": one.openings,
+                "opened_at": (now - timedelta(seconds=self._clock.monotonic() - one.opened_at)).isoformat(),
                 "until": (now + timedelta(seconds=one.retry_after())).isoformat(),
                 "reason": one.reason,
             }

@@ -29,11 +29,11 @@ SELECT source, endpoint, status, total_requests, failed_requests, avg_response_t
 -- save_breakers --
 -- Every circuit that has been opened, by target.
 INSERT INTO breaker_state (target, state, n, opened_at, until, reason, changed_at)
-SELECT target, state, n, NULL, until, reason, now()
+SELECT target, state, n, opened_at, until, reason, now()
   FROM jsonb_to_recordset($1::jsonb) AS row(
-       target text, state text, n int, until timestamptz, reason text)
+       target text, state text, n int, opened_at timestamptz, until timestamptz, reason text)
 ON CONFLICT (target) DO UPDATE
-   SET state = excluded.state, n = excluded.n, until = excluded.until, reason = excluded.reason,
+   SET state = excluded.state, n = excluded.n, opened_at = excluded.opened_at, until = excluded.until, reason = excluded.reason,
        changed_at = excluded.changed_at;
 
 -- load_breakers --

@@ -1,4 +1,4 @@
-"""What can be set about learning. The defaults won the trials of the nested learner (docs: learning)."""
+"""What can be set about learning. The defaults are those that won trials of many learners."""
 
 from typing import Annotated
 

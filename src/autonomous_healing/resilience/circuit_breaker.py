@@ -38,6 +38,7 @@ class CircuitBreaker:
     state: BreakerState = BreakerState.CLOSED
     openings: int = 0  #: in a row; falls with calm
     open_until: float = 0.0  #: monotonic seconds
+    opened_at: float = 0.0  #: monotonic seconds, of the last opening
     reason: str = ""
     _calls: deque[tuple[float, bool]] = field(default_factory=deque)
     _failures_in_row: int = 0
@@ -131,6 +132,7 @@ class CircuitBreaker:
     def _open(self, reason: str, reset_in: float | None) -> None:
         self._move(BreakerState.OPEN)
         self.openings += 1
+        self.opened_at = self.clock.monotonic()
         self.reason = reason
         wait = min(self.settings.open_cap, self.settings.open_base * self.openings)
         wait *= self.rng.uniform(1 - self.settings.jitter, 1 + self.settings.jitter)

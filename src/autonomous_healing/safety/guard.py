@@ -76,7 +76,7 @@ class Guard:
     fail_safe: FailSafe = field(default_factory=FailSafe)
 
     def review(self, action: Action) -> Review:
-        """First match wins, in the order of the table in docs/architecture.md."""
+        """First match wins, in this order; what no rule forbids is approved."""
         if forbidden := self.fail_safe.forbids(action):
             return Review(Verdict.DENIED, forbidden)
         if action.domain not in self.settings.allowed_domains:

@@ -19,7 +19,7 @@ PREFIX = "HEALING__"
 def load_settings(path: Path | None, environ: Mapping[str, str], **overrides: Any) -> Settings:
     """Defaults, then the file, then `HEALING__...`, then what the command line says (`server__proxy_port=1`).
 
-    A file that does not exist yet is written with the defaults. Raises `BadSettings`.
+    Raises `BadSettings`, also for a file that is not there.
     """
     origin = str(path) if path else "defaults"
     tree = _defaults()
@@ -73,11 +73,18 @@ def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
 _UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def _text_of(path: Path) -> str:
+def write_if_absent(path: Path) -> None:
+    """Put a complete configuration with the defaults there. Raises `BadSettings` where it cannot."""
     try:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(to_yaml(Settings()), encoding="utf-8")
+    except OSError as wrong:
+        raise BadSettings(str(path), [Fault("(whole file)", f"cannot be written: {wrong}")]) from None
+
+
+def _text_of(path: Path) -> str:
+    try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as wrong:
         raise BadSettings(str(path), [Fault("(whole file)", f"cannot be read: {wrong}")]) from None
