@@ -171,9 +171,11 @@ class Judge:
 
     def _board_is_true(self, answer: Answer, claim: Claim) -> bool:
         try:
-            board = json.loads(answer.body)["data"]
-        except (ValueError, KeyError):
+            return self._rows_are_true(answer, claim, json.loads(answer.body)["data"])
+        except (ValueError, LookupError, TypeError, AttributeError):  # no board at all
             return False
+
+    def _rows_are_true(self, answer: Answer, claim: Claim, board: Any) -> bool:
         omitted = [
             name.strip() for name in answer.headers.get("healing-omitted", "").split(",") if name.strip()
         ]
