@@ -43,7 +43,8 @@ def reply_to(result: Result, *, always_problem: bool) -> Reply:
     if result.report is None and failure.answer is not None:
         return _as_it_came(failure.answer, {})  # the caller's own mistake
     if not result.call.policy.levels and failure.answer is not None:
-        return _as_it_came(failure.answer, {"Healing-Status": "bypassed", **_wait(failure)})
+        bypassed = {"Healing-Status": "bypassed", "Healing-Trail": str(result.call.id)}
+        return _as_it_came(failure.answer, {**bypassed, **_wait(failure)})
     headers = {"Healing-Status": "failed", "Healing-Trail": str(result.call.id)}
     if failure.answer is not None and failure.answer.status >= 400 and not always_problem:
         return _as_it_came(failure.answer, {**headers, **_wait(failure)})

@@ -95,7 +95,11 @@ def _headers(results: Mapping[str, Result], quotes: Mapping[str, Quote | None]) 
         headers = {name: value for name, value in told.items() if name.startswith(BOARD_HEADERS)}
     if omitted:
         headers |= {"Healing-Omitted": ", ".join(omitted)}
-        headers.setdefault("Healing-Status", "failed")
+        # A symbol that does not exist is the caller's mistake: nothing failed, and nothing was to be healed.
+        failed = [results[symbol] for symbol in omitted if results[symbol].report]
+        if failed:
+            headers.setdefault("Healing-Status", "failed")
+            headers.setdefault("Healing-Trail", str(failed[0].call.id))
     return headers
 
 
