@@ -68,9 +68,8 @@ class EndpointHealer:
         """A truthful answer to a user's call, or the honest failure."""
         attempt = self._begin(call)
         began, start = self._clock.now(), self._clock.monotonic()
-        soft = self._fetcher.soft_timeout(call.endpoint, self._settings.soft_timeout)
         try:
-            await asyncio.wait({attempt}, timeout=min(soft, call.deadline.remaining()))
+            await asyncio.wait({attempt}, timeout=self._patience(call))
             if attempt.done():
                 result = await self._settle(call, attempt)
             else:
@@ -97,6 +96,12 @@ class EndpointHealer:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+
+    def _patience(self, call: Call) -> float:
+        """Seconds until healing begins although an answer may come; even a short deadline leaves it some."""
+        soft = self._fetcher.soft_timeout(call.endpoint, self._settings.soft_timeout)
+        remaining = call.deadline.remaining()
+        return min(soft, max(remaining - self._settings.local_reserve, remaining / 2))
 
     def _begin(self, call: Call) -> asyncio.Task[Response]:
         attempt = asyncio.create_task(self._fetcher.fetch(call))
