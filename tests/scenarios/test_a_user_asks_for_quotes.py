@@ -77,8 +77,16 @@ async def test_an_unknown_symbol_leaves_the_others_alone() -> None:
     world = World()
     reply = await world.get("/api/yahoo/quote?symbols=SPY,NOSUCH")
     assert json_of(reply)["data"]["NOSUCH"] is None
-    assert reply.headers == {"Healing-Omitted": "NOSUCH", "Healing-Status": "failed"}
+    assert reply.headers == {"Healing-Omitted": "NOSUCH"}  # nothing failed, and nothing was to be healed
     assert world.reports == []
+
+
+async def test_a_symbol_that_nothing_healed_has_its_trail() -> None:
+    world = World()
+    world.upstream.says("MSFT", said(503))
+    reply = await world.get(BOARD)
+    assert (reply.headers["Healing-Omitted"], reply.headers["Healing-Status"]) == ("MSFT", "failed")
+    assert world.trail(reply)["request"]["params"]["symbol"] == "MSFT"
 
 
 async def test_when_none_has_an_answer_the_first_speaks() -> None:

@@ -62,6 +62,11 @@ def test_a_caller_gets_no_more_than_the_route_may_give() -> None:
     assert allowed.levels == {EXACT, STALE}
 
 
+def test_a_caller_whose_every_wish_is_refused_is_told_so() -> None:
+    with pytest.raises(BadPolicy, match="none of substitute is given here; allowed are exact, stale"):
+        parse_allow("substitute", frozenset({EXACT, STALE}))
+
+
 @given(st.text())
 def test_any_header_is_read_or_refused(header: str) -> None:
     try:
