@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.eventually import CLOCK
+from tests.eventually import CLOCK, eventually
 from tests.integration.product import Got, Product, in_process, run_to_end, settings_for
 from tests.pages import DOCS, blocks, page, table_rows
 from tests.world import World
@@ -204,6 +204,7 @@ async def test_the_banner_is_as_printed(stage: Stage, server_home: Path) -> None
     [printed_banner] = blocks(page("howto/run_it.md"), "text")
 
     async with in_process(settings) as product:
+        await eventually(lambda: product.application.database.away_since is None, 20)
         real = banner(product.application, settings)
 
     assert _with_all_keys(real) == _with_all_keys(printed_banner)
