@@ -1,7 +1,13 @@
 """A request cannot be understood, or leads nowhere: the caller is told what would do."""
 
+import asyncio
+
 import pytest
-from tests.world import World, json_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.world import TRUTH, Turn, World, json_of, said, timed_out
+
+from autonomous_healing.proxy import Request
 
 
 @pytest.mark.parametrize(
@@ -90,3 +96,53 @@ async def test_parameters_nobody_knows_go_on_to_the_source() -> None:
     world = World()
     await world.get("/api/yahoo/chart/AAPL?includePrePost=true")
     assert world.upstream.asked[0].query["includePrePost"] == "true"
+
+
+PATHS = [
+    "/api/yahoo/chart/AAPL",
+    "/api/yahoo/quote",
+    "/api/fred/observations",
+    "/api/fred/series",
+    "/api/polygon/aggs",
+    "/api/polygon/prev",
+    "/api/alpha-vantage/query",
+    "/api/exchange-rate/latest/USD",
+]
+NAMES = (
+    "symbols", "symbol", "range", "interval", "period1", "period2", "series_id", "limit", "offset", "ticker",
+    "from", "to", "timespan", "multiplier", "sort", "function", "outputsize", "file_type",
+)  # fmt: skip
+VALUES = st.text(max_size=6) | st.sampled_from(
+    [
+        "AAPL",
+        "DGS10",
+        "2026-02-16",
+        "2026-03-02",
+        "minute",
+        "1m",
+        "9" * 30,
+        "9" * 5000,
+        "²",
+        "-1",
+        "xml",
+        "desc",
+    ]
+)
+SICK = [TRUTH, said(503), timed_out(), said(200, "<html>"), said(429, "no", retry_after="x")]
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(PATHS),
+    st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=5),
+    st.sampled_from(SICK),
+    st.sampled_from(["exact, reduced, substitute", "exact, stale;max-age=5", "none"]),
+)
+def test_whatever_is_asked_there_is_an_answer(
+    path: str, query: dict[str, str], turn: Turn, allow: str
+) -> None:
+    world = World()
+    world.upstream.says("https", turn)
+    request = Request(path, list(query.items()), {"healing-allow": allow})
+    reply = asyncio.run(world.proxy.handle(request))
+    assert reply.status in (200, 400, 404, 422, 429, 503)
