@@ -27,9 +27,9 @@ def test_extra_calls_are_a_tenth_of_first_calls_but_at_least_three(first_calls: 
 def test_what_was_spent_comes_back_after_ten_seconds() -> None:
     clock = ManualClock()
     budget = budget_after(0, clock)
-    while budget.spend():
+    for _ in range(3):
+        assert budget.spend()
         clock.pass_time(1.0)
-    assert clock.monotonic() == 3.0
     clock.pass_time(6.9)
     assert budget.left() == 0
     clock.pass_time(0.1)
