@@ -64,6 +64,23 @@ async def test_an_echoed_key_reaches_no_caller_no_trail_no_log_and_no_table(
     assert leaked(caplog.text) == []
 
 
+@pytest.mark.parametrize(
+    ("source", "name"), [("fred_api", "error_message"), ("alpha_vantage", "Error Message")]
+)
+@pytest.mark.parametrize("before", [0, 190])
+async def test_a_key_in_the_words_of_a_retry_is_in_no_trail(source: str, name: str, before: int) -> None:
+    world = World()
+    key = SECRETS[source][0]
+    words = f"{'x' * before} {key} asked for nonsense"
+    world.upstream.says("https", said(503), said(400, {"error_code": 400, name: words}))
+    reply = await world.get(PATHS[source])
+    trail = world.trail(reply)
+    [retry] = [one for one in trail["attempts"] if one["strategy"] == "exponential_backoff_retry"]
+    assert retry["reason"].startswith("again: ")
+    assert key[:8] not in str(trail)
+    assert key[:8] not in whole(reply)
+
+
 @pytest.mark.parametrize("source", PATHS)
 async def test_a_key_in_a_healthy_answer_is_taken_out(source: str) -> None:
     world = World()

@@ -26,6 +26,10 @@ from autonomous_healing.resilience import Clock, Deadline
 RELAYED = ("cache-control", "etag", "last-modified", "expires", "location", "content-language")
 
 
+#: Characters of a message that are kept; cut only after redaction, or half a key would be left.
+MESSAGE = 200
+
+
 class FetchFailed(Exception):
     """The attempt brought no usable data."""
 
@@ -221,7 +225,7 @@ class Fetcher:
             finding=finding,
             retry_after=retry_after(answer.headers, self._clock.now()) if answer else None,
             key_alias=key.alias if key else None,
-            message=redaction.text(message),
+            message=redaction.text(message)[:MESSAGE],
             answer=_bad_answer(answer, redaction) if answer else None,
             record=_old_record(call, answer, finding),
         )

@@ -33,7 +33,7 @@ def rule(status: int, document: Any) -> Finding | None:
         words = str(document["Error Message"])
         if _speaks_of_the_key(words):
             return Finding(AUTH_REJECTED, "key refused")
-        return Finding(CALLER_ERROR, words[:200])
+        return Finding(CALLER_ERROR, words)
     for name in ("Note", "Information"):
         if name in document:
             return _notice(str(document[name]))

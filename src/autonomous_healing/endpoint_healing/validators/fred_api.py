@@ -30,7 +30,7 @@ def rule(status: int, document: Any) -> Finding | None:
     if status == 400 and "api_key" in words:
         return Finding(AUTH_REJECTED, "key refused")
     if status in (400, 404):
-        return Finding(CALLER_ERROR, words[:200])
+        return Finding(CALLER_ERROR, words)
     return Finding(MISSING, f"error {code} instead of data") if status < 400 else None
 
 
