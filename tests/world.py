@@ -306,7 +306,7 @@ class World:
             parts.cache,
             judges,
             self.clock,
-            local_reserve=settings.local_reserve,
+            settings,
         )
         return replace(parts, upstream=self.upstream, fetcher=fetcher)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.clock import ManualClock
-from tests.world import TRUTH, World, no_answer, said
+from tests.world import TRUTH, World, no_answer, said, timed_out
 
 from autonomous_healing.agents import AgentState, AgentStatus, AlertingAgent, RecoveryWatch
 from autonomous_healing.agents.alerting import dead_agent
@@ -81,6 +81,22 @@ async def test_one_failure_is_one_trouble_with_all_its_facts() -> None:
     assert (trouble.health_status, trouble.error_rate) == ("degraded", 1.0)
     assert trouble.source_endpoints == 2
     assert "503" in trouble.message
+
+
+async def test_a_quick_error_is_told_whoever_is_in_a_hurry() -> None:
+    desk = Desk()
+    desk.breaks()
+    await desk.ask(LATEST, healing_deadline="3")
+    assert len(desk.alerts.troubles) == 1
+
+
+async def test_nobody_is_alarmed_by_a_caller_in_a_hurry() -> None:
+    desk = Desk()
+    desk.world.upstream.says("exchangerate", timed_out())
+    await desk.ask(LATEST, healing_deadline="3")
+    assert desk.alerts.troubles == []
+    await desk.ask(LATEST)
+    assert len(desk.alerts.troubles) == 1
 
 
 async def test_a_healed_failure_is_told_with_what_cured_it() -> None:

@@ -19,7 +19,6 @@ from autonomous_healing.endpoint_healing.codes import (
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.fetch import Hop
 from autonomous_healing.endpoint_healing.keys import KeyState
-from autonomous_healing.endpoint_healing.options import SoftTimeoutSettings
 from autonomous_healing.healing import CannotHeal
 from autonomous_healing.resilience import BreakerState, Deadline
 
@@ -258,7 +257,7 @@ def test_the_soft_timeout_follows_what_is_usual(seconds: tuple[float, ...], soft
     endpoint = world.endpoint(CHART)
     for taken in seconds:
         world.admission.window(endpoint).record_success(taken)
-    assert world.fetcher.soft_timeout(endpoint, SoftTimeoutSettings()) == pytest.approx(soft)
+    assert world.fetcher.soft_timeout(endpoint) == pytest.approx(soft)
 
 
 @pytest.mark.parametrize(("remaining", "asked"), [(3.0, 1), (0.3, 1), (0.2, 0), (0.0, 0)])

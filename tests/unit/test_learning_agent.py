@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from tests.clock import ManualClock
+from tests.world import World, timed_out
 
 from autonomous_healing.agents import LearningAgent
 from autonomous_healing.database import Database, DatabaseAway, DatabaseSettings
@@ -187,3 +188,17 @@ async def test_nothing_can_be_saved_while_the_database_is_away() -> None:
     pupil.shelf.away = True
     with pytest.raises(DatabaseAway):
         await pupil.agent.save()
+
+
+async def test_no_strategy_is_judged_by_what_it_did_in_a_hurry() -> None:
+    world = World()
+    world.upstream.says("https", timed_out())
+    await world.get("/api/yahoo/chart/AAPL", healing_deadline="3")
+    await world.get("/api/yahoo/chart/AAPL")
+    hurried, patient = world.reports
+    pupil = Pupil()
+    before = pupil.knows
+    await pupil.agent.handle(hurried)
+    assert pupil.knows == before
+    await pupil.agent.handle(patient)
+    assert pupil.knows != before

@@ -33,7 +33,7 @@ class AlertingAgent(Agent[Report]):
         self._endpoints = endpoints
 
     async def handle(self, item: Report) -> None:
-        if isinstance(item.case, FailedCall):
+        if isinstance(item.case, FailedCall) and not item.case.too_hasty:
             self._alerts.see(self._trouble(item, item.case))
 
     def _trouble(self, report: Report, case: FailedCall) -> TroubleSeen:

@@ -4,6 +4,7 @@ from collections import deque
 from typing import NamedTuple
 
 from autonomous_healing.agents.agent import Agent
+from autonomous_healing.endpoint_healing.call import FailedCall
 from autonomous_healing.healing import Follower, Outcome, Report
 from autonomous_healing.learning import LearningStore, NestedLearner
 from autonomous_healing.resilience import Clock
@@ -30,6 +31,8 @@ class LearningAgent(Agent[Report]):
         self._before_load: deque[_Lesson] = deque(maxlen=4096)
 
     async def handle(self, item: Report) -> None:
+        if isinstance(item.case, FailedCall) and item.case.too_hasty:
+            return  # what had no time tells nothing of how well it works
         for attempt in item.attempts:
             if attempt.tried and attempt.outcome is not Outcome.CRASHED:
                 lesson = _Lesson(

@@ -75,7 +75,7 @@ def build_parts(
         frozen=FrozenWatch(settings.freshness, hours),
         redaction=Redaction(secret for keys in secrets.values() for secret in keys),
     )
-    fetcher = Fetcher(upstream, admission, cache, judges, clock, local_reserve=settings.local_reserve)
+    fetcher = Fetcher(upstream, admission, cache, judges, clock, settings)
     return EndpointParts(
         endpoints=tuple(endpoints), admission=admission, cache=cache, upstream=upstream, fetcher=fetcher
     )

@@ -27,6 +27,7 @@ class Call:
     deadline: Deadline
     origin: Origin = "live"
     headers: Mapping[str, str] = field(default_factory=dict)  #: the caller's, as far as they may go upstream
+    hurried: bool = False  #: the caller gives less time than the product itself would
 
     @property
     def resource(self) -> str:
@@ -114,6 +115,11 @@ class FailedCall:
 
     call: Call
     failure: Failure
+
+    @property
+    def too_hasty(self) -> bool:
+        """Whether only the caller's own deadline failed: it tells nothing of anybody else."""
+        return self.call.hurried and self.failure.blame is Blame.CALLER
 
     def __str__(self) -> str:
         return f"{self.call.resource}: {self.failure.message}"

@@ -12,7 +12,7 @@ from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.endpoints import Endpoint, Source
 from autonomous_healing.endpoint_healing.freshness import Freshness, FrozenWatch
 from autonomous_healing.endpoint_healing.keys import Key
-from autonomous_healing.endpoint_healing.options import SoftTimeoutSettings
+from autonomous_healing.endpoint_healing.options import HealingSettings
 from autonomous_healing.endpoint_healing.plausibility import Plausibility
 from autonomous_healing.endpoint_healing.records import Bars, Quote, Record
 from autonomous_healing.endpoint_healing.redaction import Redaction
@@ -72,15 +72,14 @@ class Fetcher:
         cache: ResponseCache,
         judges: Judges,
         clock: Clock,
-        *,
-        local_reserve: float,
+        settings: HealingSettings,
     ) -> None:
         self.admission = admission
         self._upstream = upstream
         self._cache = cache
         self._judges = judges
         self._clock = clock
-        self._local_reserve = local_reserve  #: seconds of a healing kept for local answers
+        self._settings = settings
 
     async def fetch(self, call: Call, hop: Hop = FIRST) -> Response:
         """A judged answer, kept as last good copy.
@@ -107,7 +106,7 @@ class Fetcher:
             raise
         elapsed = self._clock.monotonic() - start
         if isinstance(outcome, Failure):
-            outcome = replace(outcome, blame=self._count_failure(outcome, seconds))
+            outcome = replace(outcome, blame=self._count_failure(call, outcome, seconds))
             if outcome.finding and outcome.finding.true_at:
                 # The copy was kept while a frozen value could not be told from a quiet one.
                 age = (self._clock.now() - outcome.finding.true_at).total_seconds()
@@ -118,8 +117,9 @@ class Fetcher:
         self._cache.keep(call, outcome, took=elapsed)
         return outcome
 
-    def soft_timeout(self, endpoint: Endpoint, settings: SoftTimeoutSettings) -> float:
+    def soft_timeout(self, endpoint: Endpoint) -> float:
         """Seconds after which healing begins: by p95, or by twice the expected time until that is known."""
+        settings = self._settings.soft_timeout
         p95 = self.admission.window(endpoint).p95_seconds() or 2 * endpoint.source.expected_response
         return min(max(settings.factor * p95, settings.min), settings.max)
 
@@ -144,7 +144,7 @@ class Fetcher:
 
     def time_to_ask(self, deadline: Deadline) -> float:
         """Seconds of a healing that may be spent on asking; the rest is kept for local answers."""
-        return deadline.remaining() - self._local_reserve
+        return deadline.remaining() - self._settings.local_reserve
 
     async def ask_again(self, call: Call, deadline: Deadline, hop: Hop) -> Response:
         """One extra call inside what is left of a healing; raises `CannotHeal` with what came instead."""
@@ -241,15 +241,15 @@ class Fetcher:
             message=str(refused),
         )
 
-    def _count_failure(self, failure: Failure, seconds: float) -> Blame:
+    def _count_failure(self, call: Call, failure: Failure, seconds: float) -> Blame:
         """Whose fault it was; each moves only what it should. `seconds`: what the provider was given."""
         endpoint, code = failure.endpoint, diagnose(failure).code
         breaker = self.admission.breaker(endpoint, failure.host)
         keys = self.admission.limits(endpoint.source).keys
         if failure.key_alias:
             keys.reject(failure.key_alias, code, endpoint.name, failure.retry_after)
-        if failure.trouble is Trouble.TIMED_OUT and seconds < endpoint.source.expected_response:
-            breaker.release_trial()  # the asker's haste tells nothing of the provider
+        if failure.trouble is Trouble.TIMED_OUT and self._is_haste(call, seconds):
+            breaker.release_trial()
             return Blame.CALLER
         blame = blame_for(code, another_key_works=keys.can_rotate(endpoint.name, failure.key_alias))
         match blame:
@@ -259,6 +259,16 @@ class Fetcher:
                 self.admission.window(endpoint).record_failure()
                 breaker.record_failure(code, failure.retry_after)
         return blame
+
+    def _is_haste(self, call: Call, seconds: float) -> bool:
+        """Whether `seconds` are too few for silence to tell anything of the provider.
+
+        Its own timeout always tells; a caller's deadline never does; what was left of a healing
+        tells from the soft timeout on, by which an answer is usual.
+        """
+        if seconds >= call.endpoint.timeout:
+            return False
+        return call.hurried or seconds < self.soft_timeout(call.endpoint)
 
 
 def _relayed(headers: Mapping[str, str], redaction: Redaction) -> dict[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autonomous_healing.endpoint_healing.call import Call, FailedCall, Failure, Response, Trouble
-from autonomous_healing.endpoint_healing.codes import CALLER_ERROR
+from autonomous_healing.endpoint_healing.codes import CALLER_ERROR, Blame
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.fetch import Fetcher, FetchFailed
 from autonomous_healing.endpoint_healing.health import FELT_ERROR
@@ -99,7 +99,7 @@ class EndpointHealer:
 
     def _patience(self, call: Call) -> float:
         """Seconds until healing begins although an answer may come; even a short deadline leaves it some."""
-        soft = self._fetcher.soft_timeout(call.endpoint, self._settings.soft_timeout)
+        soft = self._fetcher.soft_timeout(call.endpoint)
         remaining = call.deadline.remaining()
         return min(soft, max(remaining - self._settings.local_reserve, remaining / 2))
 
@@ -130,6 +130,7 @@ class EndpointHealer:
     ) -> Result:
         """The soft timeout has passed: heal while the first attempt goes on, and may still win."""
         waited = self._clock.monotonic() - start
+        hasty = call.hurried and waited < self._fetcher.soft_timeout(call.endpoint)
         failure = Failure(
             endpoint=call.endpoint,
             host=self._fetcher.admission.choose_host(call.endpoint),
@@ -137,6 +138,7 @@ class EndpointHealer:
             elapsed=timedelta(seconds=waited),
             trouble=Trouble.SOFT_TIMEOUT,
             message=f"no answer within {waited:.1f}s",
+            blame=Blame.CALLER if hasty else None,
         )
         failed = FailedCall(call=call, failure=failure)
         diagnosis, diagnosed_at = diagnose(failure, self.severity(call)), self._clock.now()
@@ -213,5 +215,5 @@ class EndpointHealer:
             return  # who turns healing off does not feel for us
         if result.response is not None:
             window.record_felt(result.response.fidelity.word if result.healed else "fresh")
-        elif result.report is not None:
+        elif result.report is not None and not result.report.case.too_hasty:
             window.record_felt(FELT_ERROR)

@@ -81,13 +81,15 @@ class HealingProxy:
         return reply_to(await self._healer.answer(call), always_problem=always_problem)
 
     def _call(self, endpoint: Endpoint, params: Mapping[str, str], headers: Mapping[str, str]) -> Call:
+        seconds = self._seconds(headers)
         return Call(
             id=self._new_id(),
             endpoint=endpoint,
             params=params,
             policy=self._policy_of(headers),
-            deadline=Deadline.after(self._clock, self._seconds(headers)),
+            deadline=Deadline.after(self._clock, seconds),
             headers={name: headers[name] for name in FORWARDED if name in headers},
+            hurried=seconds < self._settings.request_deadline,
         )
 
     def _policy_of(self, headers: Mapping[str, str]) -> Policy:
