@@ -134,7 +134,25 @@ async def test_an_operator_may_turn_healing_off() -> None:
     world.upstream.says("https", said(503, "down"))
     reply = await world.get(CHART)
     assert (reply.status, reply.body) == (503, b"down")
+    assert reply.headers["Healing-Status"] == "bypassed"
     assert len(world.upstream.asked) == 2
+
+
+async def test_where_healing_is_off_answers_go_through_as_they_came() -> None:
+    world = World(healing={"enable_auto_healing": False, "on_exhausted": "problem"})
+    world.upstream.says("https", said(200, "<html>"), timed_out())
+    reply = await world.get(CHART)
+    assert (reply.status, reply.body, reply.headers["Healing-Status"]) == (200, b"<html>", "bypassed")
+    reply = await world.get(CHART)
+    assert (reply.status, reply.headers["Healing-Status"]) == (503, "bypassed")
+    assert world.admission.window(world.endpoint("yahoo_finance/chart")).read().felt == {}
+
+
+async def test_where_healing_is_off_a_board_says_so_too() -> None:
+    world = World(healing={"enable_auto_healing": False})
+    world.upstream.says("/SPY", said(503))
+    reply = await world.get("/api/yahoo/quote?symbols=SPY,AAPL")
+    assert (reply.headers["Healing-Omitted"], reply.headers["Healing-Status"]) == ("SPY", "bypassed")
 
 
 async def test_an_operator_may_switch_a_strategy_off() -> None:
@@ -144,11 +162,11 @@ async def test_an_operator_may_switch_a_strategy_off() -> None:
     assert "yahoo_alternate_endpoint" not in tried(world.reports[0])
 
 
-@pytest.mark.parametrize(("said_by_caller", "seconds"), [("2.5", 2.5), ("1e3", 10.0), (None, 10.0)])
+@pytest.mark.parametrize(("said_by_caller", "seconds"), [("2.5", 2.5), ("1e3", 6.0), (None, 6.0)])
 async def test_a_caller_may_shorten_its_wait_but_not_lengthen_it(
     said_by_caller: str | None, seconds: float
 ) -> None:
-    world = World()
+    world = World(healing={"request_deadline": 6.0})
     await world.get(CHART, **({"healing_deadline": said_by_caller} if said_by_caller else {}))
     assert world.upstream.asked[0].seconds == pytest.approx(seconds)
 

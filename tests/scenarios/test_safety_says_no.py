@@ -53,12 +53,11 @@ async def test_each_strategy_heals_where_it_may(name: str, mode: Mode) -> None:
 @pytest.mark.parametrize(
     "safety",
     [
-        SafetySettings(mode=Mode.OBSERVE_ONLY),
         SafetySettings(deny=tuple(CURES)),
         SafetySettings(allowed_domains=()),
         SafetySettings(allowed_domains=("code", "system")),
     ],
-    ids=["observe_only", "deny_list", "no_domain", "other_domains"],
+    ids=["deny_list", "no_domain", "other_domains"],
 )
 async def test_no_strategy_acts_without_a_yes(name: str, safety: SafetySettings) -> None:
     world, path = await sick_world(name, safety)
@@ -67,6 +66,23 @@ async def test_no_strategy_acts_without_a_yes(name: str, safety: SafetySettings)
     assert reply.status >= 400
     assert reply.headers["Healing-Status"] == "failed"
     assert tried(world.reports[-1]) == {name: "denied"}
+
+
+@pytest.mark.parametrize("name", CURES)
+async def test_who_only_observes_passes_errors_through_and_notes_what_could_be_done(name: str) -> None:
+    world, path = await sick_world(name, SafetySettings(mode=Mode.OBSERVE_ONLY))
+    reply = await world.get(path, healing_allow=ALL_LEVELS)
+    assert len(world.upstream.asked) == 1
+    assert reply.headers["Healing-Status"] == "bypassed"
+    assert tried(world.reports[-1]) == {name: "denied"}
+
+
+async def test_who_only_observes_passes_bad_data_through_as_it_came() -> None:
+    world = World(safety=SafetySettings(mode=Mode.OBSERVE_ONLY))
+    world.upstream.says("https", said(200, "<html>"))
+    reply = await world.get(CHART)
+    assert (reply.status, reply.body, reply.headers["Healing-Status"]) == (200, b"<html>", "bypassed")
+    assert world.admission.window(world.endpoint("yahoo_finance/chart")).read().felt == {}
 
 
 async def test_a_mode_entered_while_running_holds_from_the_next_request_on() -> None:

@@ -37,6 +37,7 @@ class Result:
     response: Response | None = None
     failure: Failure | None = None
     report: EndpointReport | None = None  #: of the healing, where there was one
+    bypassed: bool = False  #: nobody wanted it healed: caller, settings or safety
 
     @property
     def healed(self) -> bool:
@@ -68,6 +69,7 @@ class EndpointHealer:
         """A truthful answer to a user's call, or the honest failure."""
         attempt = self._begin(call)
         began, start = self._clock.now(), self._clock.monotonic()
+        bypassed = self._passes_through(call)
         try:
             await asyncio.wait({attempt}, timeout=self._patience(call))
             if attempt.done():
@@ -77,6 +79,7 @@ class EndpointHealer:
         except asyncio.CancelledError:
             attempt.cancel()  # the caller has gone, and nobody else waits for this
             raise
+        result = replace(result, bypassed=bypassed)
         self._count_felt(result)
         return result
 
@@ -96,6 +99,10 @@ class EndpointHealer:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+
+    def _passes_through(self, call: Call) -> bool:
+        healing_is_on = self._settings.enable_auto_healing and self._loop.may_act
+        return not (healing_is_on and call.policy.levels)
 
     def _patience(self, call: Call) -> float:
         """Seconds until healing begins although an answer may come; even a short deadline leaves it some."""
@@ -211,7 +218,7 @@ class EndpointHealer:
 
     def _count_felt(self, result: Result) -> None:
         window = self._fetcher.admission.window(result.call.endpoint)
-        if not result.call.policy.levels:
+        if result.bypassed:
             return  # who turns healing off does not feel for us
         if result.response is not None:
             window.record_felt(result.response.fidelity.word if result.healed else "fresh")

@@ -47,6 +47,11 @@ class HealingLoop(Generic[CaseT, CureT]):
         self._guard = guard
         self._clock = clock
 
+    @property
+    def may_act(self) -> bool:
+        """False while the guard lets nothing happen, whatever it is."""
+        return not self._guard.fail_safe.observes_only
+
     async def heal(
         self,
         case: CaseT,

@@ -42,7 +42,7 @@ def reply_to(result: Result, *, always_problem: bool) -> Reply:
         raise ValueError("a result without an answer holds a failure")
     if result.report is None and failure.answer is not None:
         return _as_it_came(failure.answer, {})  # the caller's own mistake
-    if not result.call.policy.levels and failure.answer is not None:
+    if result.bypassed and failure.answer is not None:
         bypassed = {"Healing-Status": "bypassed", "Healing-Trail": str(result.call.id)}
         return _as_it_came(failure.answer, {**bypassed, **_wait(failure)})
     headers = {"Healing-Status": "failed", "Healing-Trail": str(result.call.id)}
@@ -129,7 +129,7 @@ def _problem(result: Result, failure: Failure, headers: dict[str, str]) -> Reply
             if one.outcome is not Outcome.HEALED
         ],
     }
-    status = "failed" if call.policy.levels else "bypassed"
+    status = "bypassed" if result.bypassed else "failed"
     return problem(503, document, {**headers, "Healing-Status": status, "Retry-After": str(wait)})
 
 

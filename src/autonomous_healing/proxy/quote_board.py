@@ -98,7 +98,7 @@ def _headers(results: Mapping[str, Result], quotes: Mapping[str, Quote | None]) 
         # A symbol that does not exist is the caller's mistake: nothing failed, and nothing was to be healed.
         failed = [results[symbol] for symbol in omitted if results[symbol].report]
         if failed:
-            headers.setdefault("Healing-Status", "failed")
+            headers.setdefault("Healing-Status", "bypassed" if failed[0].bypassed else "failed")
             headers.setdefault("Healing-Trail", str(failed[0].call.id))
     return headers
 

@@ -51,6 +51,11 @@ class FailSafe:
     def enter(self, mode: Mode, reason: str) -> None:
         self.mode, self.reason = mode, reason
 
+    @property
+    def observes_only(self) -> bool:
+        """Whether nothing at all may be done."""
+        return self.mode is Mode.OBSERVE_ONLY
+
     def forbids(self, action: Action) -> str | None:
         """Why the present mode forbids the action, or None."""
         match self.mode:
