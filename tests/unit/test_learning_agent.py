@@ -194,6 +194,7 @@ async def test_no_strategy_is_judged_by_what_it_did_in_a_hurry() -> None:
     world = World()
     world.upstream.says("https", timed_out())
     await world.get("/api/yahoo/chart/AAPL", healing_deadline="3")
+    world.clock.pass_time(10.0)  # the retry budget returns
     await world.get("/api/yahoo/chart/AAPL")
     hurried, patient = world.reports
     pupil = Pupil()
