@@ -11,6 +11,7 @@ from tests.world import World
 from autonomous_healing.endpoint_healing.cache import ResponseCache
 from autonomous_healing.endpoint_healing.call import Call, Response
 from autonomous_healing.endpoint_healing.fidelity import Fidelity
+from autonomous_healing.endpoint_healing.keeping import Keeping
 from autonomous_healing.endpoint_healing.options import CacheSettings
 
 WORLD = World()
@@ -76,8 +77,9 @@ def test_a_copy_is_exact_then_stale_then_nothing(
         replace(GOOD, fidelity=Fidelity.SUBSTITUTE),
         replace(GOOD, body=b"x" * (5 * MB + 1)),
         replace(GOOD, status=302),
+        replace(GOOD, keeping=Keeping(allowed=False)),
     ],
-    ids=["suspect", "aged", "stale", "reduced", "substitute", "huge", "redirect"],
+    ids=["suspect", "aged", "stale", "reduced", "substitute", "huge", "redirect", "forbidden"],
 )
 def test_what_is_not_good_in_full_is_not_kept(unworthy: Response) -> None:
     copies = cache(ManualClock())
@@ -116,6 +118,41 @@ def test_a_slow_answer_is_old_when_it_comes() -> None:
     copies.keep(CHART, GOOD, took=4.0)
     clock.pass_time(1.0)
     assert age_of(copies) == 5.0
+
+
+@pytest.mark.parametrize(
+    ("keeping", "exact_for", "stale_for"),
+    [
+        (Keeping(fresh=10.0), 10.0, 129_610.0),
+        (Keeping(fresh=3600.0), 3600.0, 133_200.0),
+        (Keeping(fresh=60.0, age=45.0), 15.0, 129_615.0),
+        (Keeping(age=45.0), 855.0, 130_455.0),
+    ],
+)
+def test_the_provider_s_own_word_on_freshness_goes_before_ours(
+    keeping: Keeping, exact_for: float, stale_for: float
+) -> None:
+    for passed, level in [
+        (exact_for, Fidelity.EXACT),
+        (exact_for + 1.0, Fidelity.STALE),
+        (stale_for, Fidelity.STALE),
+        (stale_for + 1.0, None),
+    ]:
+        clock = ManualClock()
+        copies = cache(clock)
+        copies.keep(CHART, replace(GOOD, keeping=keeping))
+        clock.pass_time(passed)
+        found = copies.last_good(CHART)
+        assert (found.fidelity if found else None) is level
+        assert found is None or found.age == passed + keeping.age
+
+
+def test_an_answer_that_is_never_fresh_may_still_heal() -> None:
+    copies = cache(ManualClock())
+    copies.keep(CHART, replace(GOOD, keeping=Keeping(fresh=0.0)), took=0.1)
+    found = copies.last_good(CHART)
+    assert found is not None
+    assert found.fidelity is Fidelity.STALE
 
 
 def test_a_copy_that_turned_out_older_is_dated_back_and_never_forward() -> None:

@@ -241,6 +241,15 @@ async def test_only_headers_that_speak_of_the_data_are_relayed() -> None:
     assert answer.headers == {"etag": '"1"', "cache-control": "max-age=5"}
 
 
+@pytest.mark.parametrize(("rule", "kept"), [("no-store", 0), ("private", 0), ("public, max-age=5", 1)])
+async def test_an_answer_is_kept_only_where_its_provider_lets_it(rule: str, kept: int) -> None:
+    world = World()
+    truth = world.upstream.truth(world.url_of(world.call(CHART)))
+    world.upstream.says("https", said(200, truth.body, cache_control=rule))
+    assert isinstance(await world.fetch(world.call(CHART)), Response)
+    assert len(world.cache) == kept
+
+
 @pytest.mark.parametrize(("fresh", "sent"), [(True, {"Cache-Control": "no-cache"}), (False, {})])
 async def test_a_second_look_goes_past_all_caches(fresh: bool, sent: dict[str, str]) -> None:
     world = World()

@@ -32,15 +32,18 @@ class ResponseCache:
     def keep(self, call: Call, response: Response, took: float = 0.0) -> None:
         """Remember a good answer; suspect, aged or unfaithful ones and redirects are not worth keeping.
 
-        Its age counts from the asking, `took` seconds ago: a slow answer is old when it comes
-        (RFC 9111, section 4.2.3).
+        Nor is one that its provider forbids to keep. Its age counts from the asking, `took` seconds ago,
+        and from what caches on the way say: a slow answer is old when it comes (RFC 9111, section 4.2.3).
         """
         if response.suspect or response.age is not None or response.fidelity is not Fidelity.EXACT:
             return
-        if response.status >= 300 or len(response.body) > self._settings.max_body_mb * 1_048_576:
+        if response.status >= 300 or not response.keeping.allowed:
+            return
+        if len(response.body) > self._settings.max_body_mb * 1_048_576:
             return
         self._forget(call.resource)
-        self._copies[call.resource] = _Copy(response, call.kind, self._clock.monotonic() - took)
+        made_at = self._clock.monotonic() - took - response.keeping.age
+        self._copies[call.resource] = _Copy(response, call.kind, made_at)
         self.bytes_held += len(response.body)
         while len(self._copies) > self._settings.max_entries or self._too_heavy():
             self._forget(next(iter(self._copies)))
@@ -53,9 +56,11 @@ class ResponseCache:
         self._copies.move_to_end(call.resource)
         age = self._clock.monotonic() - copy.kept_at
         lifetimes = self._settings.kinds.of(copy.kind)
-        if age > lifetimes.fresh + lifetimes.if_error:
+        said = copy.response.keeping.fresh
+        fresh = lifetimes.fresh if said is None else said
+        if age > fresh + lifetimes.if_error:
             return None
-        level = Fidelity.EXACT if age <= lifetimes.fresh else Fidelity.STALE
+        level = Fidelity.EXACT if age <= fresh else Fidelity.STALE
         return replace(copy.response, age=age, fidelity=level)
 
     def date_back(self, call: Call, age: float) -> None:

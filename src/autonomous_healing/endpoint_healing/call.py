@@ -10,6 +10,7 @@ from uuid import UUID
 from autonomous_healing.endpoint_healing.codes import Blame
 from autonomous_healing.endpoint_healing.endpoints import DataKind, Endpoint
 from autonomous_healing.endpoint_healing.fidelity import Fidelity, Policy
+from autonomous_healing.endpoint_healing.keeping import UNSAID, Keeping
 from autonomous_healing.endpoint_healing.records import Record
 from autonomous_healing.resilience import Deadline
 
@@ -60,6 +61,7 @@ class Response:
     truncated: bool = False
     suspect: bool = False
     delayed: bool = False
+    keeping: Keeping = UNSAID  #: what the provider says of copies
 
 
 class Trouble(StrEnum):

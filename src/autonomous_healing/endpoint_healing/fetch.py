@@ -11,6 +11,7 @@ from autonomous_healing.endpoint_healing.codes import FROZEN, STALE, Blame, blam
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.endpoints import Endpoint, Source
 from autonomous_healing.endpoint_healing.freshness import Freshness, FrozenWatch
+from autonomous_healing.endpoint_healing.keeping import keeping
 from autonomous_healing.endpoint_healing.keys import Key
 from autonomous_healing.endpoint_healing.options import HealingSettings
 from autonomous_healing.endpoint_healing.plausibility import Plausibility
@@ -197,6 +198,7 @@ class Fetcher:
             record=record,
             suspect=record is not None and self._judges.plausibility.suspect(record),
             delayed=isinstance(record, Quote | Bars) and record.delayed,
+            keeping=keeping(answer.headers, self._clock.now()),
         )
 
     def _failure(

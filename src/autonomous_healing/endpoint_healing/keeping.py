@@ -1,0 +1,65 @@
+"""What a provider says of keeping its answers, as a shared cache reads it (RFC 9111)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+#: No copy counts as the answer itself for longer, whatever its provider says: one day, as in the settings.
+LONGEST = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Whether an answer may be kept, and how it ages."""
+
+    allowed: bool = True
+    fresh: float | None = None  #: seconds in which a copy counts as the answer itself; None: not said
+    age: float = 0.0  #: seconds since the answer was made, when it came
+
+
+UNSAID = Keeping()
+
+
+def keeping(headers: Mapping[str, str], now: datetime) -> Keeping:
+    """From `Cache-Control`, `Expires`, `Date` and `Age`; header names in lower case."""
+    rules = _directives(headers.get("cache-control", ""))
+    return Keeping(
+        allowed=not rules.keys() & {"no-store", "private"},
+        fresh=_fresh(rules, headers, now),
+        age=_seconds(headers.get("age", "")) or 0.0,
+    )
+
+
+def _fresh(rules: Mapping[str, str], headers: Mapping[str, str], now: datetime) -> float | None:
+    """RFC 9111, section 4.2.1: what cannot be read counts as over."""
+    if "no-cache" in rules:
+        return 0.0
+    for name in ("s-maxage", "max-age"):
+        if name in rules:
+            return min(_seconds(rules[name]) or 0.0, LONGEST)
+    if "expires" not in headers:
+        return None
+    expires, sent = _moment(headers["expires"]), _moment(headers.get("date", "")) or now
+    return min(max(0.0, (expires - sent).total_seconds()), LONGEST) if expires else 0.0
+
+
+def _directives(said: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for part in said.split(","):
+        name, _, value = part.partition("=")
+        found.setdefault(name.strip().lower(), value.strip().strip('"'))
+    return found
+
+
+def _seconds(said: str) -> float | None:
+    said = said.strip()
+    return float(said) if said.isascii() and said.isdigit() else None
+
+
+def _moment(said: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(said)
+    except (ValueError, TypeError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
