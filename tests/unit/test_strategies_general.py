@@ -1,5 +1,7 @@
 """Asking again, the last copy, another key: each heals, fails honestly, and says why it cannot be tried."""
 
+from datetime import timedelta
+
 import pytest
 from tests.world import TRUTH, Turn, World, said, timed_out
 
@@ -162,7 +164,18 @@ async def test_without_a_copy_there_is_nothing_to_use() -> None:
     assert obstacle(world, COPY, await case_of(world, CHART, said(503))) == NO_COPY
 
 
-@pytest.mark.parametrize("place", [CHART, AGGS, "alpha_vantage/query"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        CHART,
+        AGGS,
+        "alpha_vantage/query",
+        "fred_api/observations",
+        "fred_api/series",
+        "exchange_rate_api/latest",
+        "exchange_rate_api/pair",
+    ],
+)
 async def test_an_answer_refused_for_its_age_is_still_true_of_its_time(place: str) -> None:
     world = World()
     case = await case_of(world, place, FaultKind.STALE)
@@ -172,6 +185,28 @@ async def test_an_answer_refused_for_its_age_is_still_true_of_its_time(place: st
     assert answer.age > 86400
     assert case.failure.answer is not None
     assert answer.body == case.failure.answer.body
+
+
+@pytest.mark.parametrize(("published", "days"), [("2026-02-20", 10), ("2026-03-01", 12), (None, 12)])
+async def test_a_series_is_as_old_as_its_publisher_s_word_or_as_its_newest_day(
+    published: str | None, days: int
+) -> None:
+    """Asked on the 2nd of March at 15:00; a day's value is due on the 5th day after it."""
+    world = World()
+    rows = [{"date": f"2026-02-{day}", "value": "4.2"} for day in (18, 17, 16, 13)]
+    document = {"observations": rows} | ({"realtime_end": published} if published else {})
+    case = await case_of(world, "fred_api/observations", said(200, document))
+    answer = await heal(world, COPY, case)
+    assert (answer.fidelity, answer.age) == (Fidelity.STALE, days * 86400 + 15 * 3600)
+
+
+async def test_old_rates_are_as_old_as_they_say() -> None:
+    world = World()
+    old = int((world.clock.now() - timedelta(days=3)).timestamp())
+    rates = {"result": "success", "base_code": "USD", "conversion_rates": {"EUR": 0.9}}
+    case = await case_of(world, "exchange_rate_api/latest", said(200, rates | {"time_last_update_unix": old}))
+    answer = await heal(world, COPY, case)
+    assert (answer.fidelity, answer.age) == (Fidelity.STALE, 3 * 86400)
 
 
 async def test_the_younger_of_copy_and_old_answer_is_used() -> None:

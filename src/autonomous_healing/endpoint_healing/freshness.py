@@ -113,7 +113,7 @@ class Freshness:
                 return self._intraday(record, call.params, now)
             case Bars():
                 return self._daily(record, call.params, now)
-            case Series() | Description() if _speaks_of_the_past(record.published, call.params, now):
+            case Series() | Description() if speaks_of_the_past(record.published, call.params, now):
                 return _stale(f"the publisher speaks of {record.published}")
             case Series():
                 return _series(record, call.params, now)
@@ -158,7 +158,7 @@ class Freshness:
         return _stale(f"newest bar is of {newest}, {due} was due")
 
 
-def _speaks_of_the_past(published: date | None, params: Mapping[str, str], now: datetime) -> bool:
+def speaks_of_the_past(published: date | None, params: Mapping[str, str], now: datetime) -> bool:
     """FRED dates each answer by the day it is of, unless asked for an earlier one."""
     return (
         published is not None

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from autonomous_healing.endpoint_healing.cache import ResponseCache
-from autonomous_healing.endpoint_healing.call import FailedCall, Failure, Response
+from autonomous_healing.endpoint_healing.call import FailedCall, Response
 from autonomous_healing.endpoint_healing.codes import (
     CLIENT_BLOCKED,
     FROZEN,
@@ -22,7 +22,9 @@ from autonomous_healing.endpoint_healing.codes import (
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.fetch import Fetcher, Hop
 from autonomous_healing.endpoint_healing.fidelity import Fidelity
-from autonomous_healing.endpoint_healing.records import Bars, Quote, Record
+from autonomous_healing.endpoint_healing.freshness import speaks_of_the_past
+from autonomous_healing.endpoint_healing.records import Bars, Description, Quote, Rates, Series
+from autonomous_healing.endpoint_healing.validators.reading import midnight
 from autonomous_healing.healing import CannotHeal
 from autonomous_healing.resilience import Backoff, Clock, Deadline
 
@@ -109,7 +111,7 @@ class UseCachedData:
     def _old_answer(self, case: FailedCall) -> Response | None:
         """The answer that was refused only for its age is still true of its own time."""
         failure, answer = case.failure, case.failure.answer
-        as_of = _true_at(failure)
+        as_of = _true_at(case)
         if answer is None or as_of is None:
             return None
         return Response(
@@ -125,19 +127,26 @@ class UseCachedData:
         )
 
 
-def _true_at(failure: Failure) -> datetime | None:
+def _true_at(case: FailedCall) -> datetime | None:
     """When the refused data was true: by its own word, but never later than we saw it first."""
-    as_of = _as_of(failure.record)
+    failure, as_of = case.failure, _as_of(case)
     seen_first = failure.finding.true_at if failure.finding else None
     return min(as_of, seen_first) if as_of and seen_first else as_of
 
 
-def _as_of(record: Record | None) -> datetime | None:
+def _as_of(case: FailedCall) -> datetime | None:
+    record, params, seen = case.failure.record, case.call.params, case.failure.observed_at
     match record:
-        case Quote():
+        case Quote() | Rates():
             return record.as_of
         case Bars():
             return max(row.t for row in record.rows)
+        case Series() | Description() if record.published and speaks_of_the_past(
+            record.published, params, seen
+        ):
+            return midnight(record.published)
+        case Series():
+            return midnight(max(day for day, _ in record.observations))
         case _:
             return None
 
