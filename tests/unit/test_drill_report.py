@@ -11,7 +11,7 @@ from rich.console import Console
 
 from autonomous_healing.commands.demo_report import missed_targets, show
 from autonomous_healing.drills import Answer, DrillReport, Judged, Planned, Verdict, questions, write_report
-from autonomous_healing.drills.judge import Claim
+from autonomous_healing.drills.judge import Claim, Met
 from autonomous_healing.drills.report import ErrorTypeRow
 from autonomous_healing.drills.twins import Fault, FaultKind
 from autonomous_healing.endpoint_healing.store import HealedEvent
@@ -27,6 +27,7 @@ def one(
     level: str = "exact",
     healable: bool = True,
     false_heal: bool = False,
+    met: Met | None = None,
 ) -> Judged:
     """A judged answer; without a kind, no fault was met."""
     return Judged(
@@ -40,6 +41,7 @@ def one(
             body=b"",
         ),
         claim=Claim(level, None, "", kind is not None),
+        met=met or (Met.FAULT if kind else Met.NOTHING),
         fault=Fault(kind=kind, source="yahoo_finance") if kind else None,
         healable=kind is not None and healable,
         verdict=verdict,
@@ -86,6 +88,17 @@ def test_what_is_wrong_unlabelled_or_healed_without_need_counts_wherever_it_is()
     assert (report.healed, report.user_facing_errors) == (0, 0)
 
 
+def test_an_aftermath_is_counted_by_itself_and_an_error_of_a_control_too() -> None:
+    report = report_of(
+        one(Verdict.TRUE, RESET, met=Met.AFTERMATH, healable=False),
+        one(Verdict.ERROR, RESET, met=Met.AFTERMATH, healable=False),
+        one(Verdict.ERROR),
+        one(Verdict.TRUE, RESET),
+    )
+    assert (report.faults_injected, report.healed, report.aftermath) == (1, 1, 2)
+    assert (report.errors_without_fault, report.user_facing_errors) == (1, 0)
+
+
 def test_each_error_type_has_its_own_figures() -> None:
     healings = (
         HealedEvent("network_error", 0.1, 0.5),
@@ -103,6 +116,7 @@ def test_each_error_type_has_its_own_figures() -> None:
 
     assert report.by_error_type == {
         "network_error": ErrorTypeRow(faults=3, healed=2, detection_p95_s=0.3, mean_s=0.5),
+        "stale_data": ErrorTypeRow(faults=1, healed=0, detection_p95_s=None, mean_s=None),
         "timeout": ErrorTypeRow(faults=1, healed=1, detection_p95_s=1.0, mean_s=0.2),
     }
 
@@ -163,6 +177,8 @@ GOOD = DrillReport(
     events_stored=500,
     by_error_type={f"type{n}": ROW for n in range(10)},
     overhead_p50_ms=3.0,
+    aftermath=40,
+    errors_without_fault=0,
 )
 
 
@@ -183,6 +199,7 @@ def test_a_good_drill_misses_no_target() -> None:
         ({"wrong_answers": 1}, "wrong_answers 0"),
         ({"unlabelled_substitutes": 1}, "unlabelled_substitutes 0"),
         ({"false_heals": 1}, "false_heals 0"),
+        ({"errors_without_fault": 1}, "errors_without_fault 0"),
         ({"events_stored": 499}, "events_stored == events_emitted"),
         ({"events_stored": 501}, "events_stored == events_emitted"),
         (

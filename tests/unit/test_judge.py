@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from autonomous_healing.drills.judge import AFTERMATH, SLACK, Claim, Judge, Judged, Verdict
+from autonomous_healing.drills.judge import CIRCUIT_REST, KEY_REST, SLACK, Claim, Judge, Judged, Met, Verdict
 from autonomous_healing.drills.questions import Question, questions
 from autonomous_healing.drills.scenario import FROZEN_POLLS, FROZEN_SPAN, Planned
 from autonomous_healing.drills.traffic import Answer
@@ -46,6 +46,7 @@ def answer(
     said: str = "",
     healed: bool = False,
     omits: str = "",
+    allow: str | None = None,
 ) -> Answer:
     """An answer to a request sent at noon, and what it says of its fidelity, of healing and of omissions."""
     headers = {
@@ -54,7 +55,7 @@ def answer(
         "healing-omitted": omits,
     }
     return Answer(
-        planned=Planned(id="one", at=0.0, question=question, allow=None),
+        planned=Planned(id="one", at=0.0, question=question, allow=allow),
         sent_at=NOON,
         received_at=at(0.2),
         seconds=0.2,
@@ -71,7 +72,8 @@ def exchange(question: Question, body: bytes = b"", **more: Any) -> Exchange:
         source=question.source,
         host=0,
         endpoint=question.endpoint,
-        query={},
+        path=more.pop("path", question.path),
+        query=more.pop("query", question.query),
         digest=sha256(body).hexdigest(),
         true_at=more.pop("true_at", more["at"]),
         **more,
@@ -82,8 +84,8 @@ def fault(question: Question, kind: FaultKind = FaultKind.SERVER_ERROR, **only: 
     return Fault(kind=kind, source=question.source, **only)
 
 
-def judged(given: Answer, exchanges: Iterable[Exchange] = ()) -> Judged:
-    return Judge(MARKET, exchanges).judge(given)
+def judged(given: Answer, exchanges: Iterable[Exchange] = (), faults: Iterable[Fault] = ()) -> Judged:
+    return Judge(MARKET, exchanges, faults).judge(given)
 
 
 def verdict(given: Answer, *exchanges: Exchange) -> Verdict:
@@ -94,7 +96,16 @@ def verdict(given: Answer, *exchanges: Exchange) -> Verdict:
 def test_what_the_provider_sent_for_the_request_is_true(question: Question) -> None:
     body = truth(question)
     given = judged(answer(question, body), [exchange(question, body)])
-    assert (given.verdict, given.false_heal, given.fault) == (Verdict.TRUE, False, None)
+    assert (given.verdict, given.false_heal, given.met) == (Verdict.TRUE, False, Met.NOTHING)
+
+
+@pytest.mark.parametrize("question", [one for one in ASKED if not one.symbols], ids=lambda one: one.ask)
+def test_what_was_truly_sent_to_another_question_is_not_true(question: Question) -> None:
+    for other in (
+        one for one in ASKED if not one.symbols and one.path + one.ask != question.path + question.ask
+    ):
+        body = truth(other)
+        assert verdict(answer(question, body), exchange(other, body)) is not Verdict.TRUE, other.ask
 
 
 def test_other_bytes_with_the_same_facts_are_true() -> None:
@@ -176,26 +187,56 @@ def test_the_monthly_series_in_place_of_the_daily_one_must_be_marked() -> None:
     marked = 'substitute;original="DGS10";actual="GS10"'
     assert verdict(answer(TREASURY, monthly)) is Verdict.UNLABELLED
     assert verdict(answer(TREASURY, monthly, said="exact", healed=True)) is Verdict.UNLABELLED
-    assert verdict(answer(TREASURY, monthly, said=marked, healed=True)) is Verdict.TRUE
+    assert verdict(answer(TREASURY, monthly, said=marked, healed=True, allow="substitute")) is Verdict.TRUE
 
 
 def test_a_substitute_that_is_not_what_it_says_is_wrong() -> None:
     rate = truth(TREASURY, series_id="UNRATE")
     marked = 'substitute;original="DGS10";actual="GS10"'
-    assert verdict(answer(TREASURY, rate, said=marked, healed=True)) is Verdict.WRONG
+    assert verdict(answer(TREASURY, rate, said=marked, healed=True, allow="substitute")) is Verdict.WRONG
 
 
 def test_days_in_place_of_hours_must_be_marked_as_reduced() -> None:
     days = truth(HOURS, path=HOURS.path.replace("/1/hour/", "/1/day/"))
-    assert verdict(answer(HOURS, days, said="reduced", healed=True)) is Verdict.TRUE
-    assert verdict(answer(HOURS, days)) is Verdict.WRONG
+    allow = "exact, reduced"
+    assert verdict(answer(HOURS, days, said="reduced", healed=True, allow=allow)) is Verdict.TRUE
+    assert verdict(answer(HOURS, days, allow=allow)) is Verdict.WRONG
+
+
+@pytest.mark.parametrize(
+    ("allow", "said", "worth"),
+    [
+        (None, "stale;age=31", Verdict.TRUE),
+        ("stale;max-age=60, exact", "stale;age=31", Verdict.TRUE),
+        ("exact", "stale;age=31", Verdict.WRONG),
+        ("exact, equivalent", "stale;age=31", Verdict.WRONG),
+    ],
+)
+def test_a_level_that_the_caller_does_not_allow_is_wrong(
+    allow: str | None, said: str, worth: Verdict
+) -> None:
+    old = truth(QUOTE, at(-30))
+    sent = exchange(QUOTE, old, at=at(-30), request_id="earlier")
+    assert verdict(answer(QUOTE, old, said=said, healed=True, allow=allow), sent) is worth
 
 
 def board(moment: datetime = NOON, **rows: Any) -> bytes:
     """A quote board as the proxy puts it together, true of one moment unless said otherwise."""
-    whole = {"timestamp": moment.isoformat()}
-    data = {symbol: {"price": MARKET.price(symbol, moment), **whole} for symbol in BOARD.symbols}
+    data = {symbol: row(symbol, moment) for symbol in BOARD.symbols}
     return json.dumps({"data": data | rows}).encode()
+
+
+def row(symbol: str, moment: datetime = NOON, **other: Any) -> dict[str, Any]:
+    price, before = MARKET.price(symbol, moment), MARKET.previous_close(symbol, moment)
+    true = {
+        "price": price,
+        "change": price - before,
+        "change_pct": 100 * (price - before) / before,
+        "volume": MARKET.volume_today(symbol, moment),
+        "timestamp": moment.isoformat(),
+        "source": "yahoo_finance",
+    }
+    return true | other
 
 
 def test_a_board_is_true_when_each_of_its_prices_is() -> None:
@@ -205,7 +246,12 @@ def test_a_board_is_true_when_each_of_its_prices_is() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        board(SPY={"price": 1.0, "timestamp": NOON.isoformat()}),
+        board(SPY=row("SPY", price=1.0)),
+        board(SPY=row("SPY", change=0.5)),
+        board(SPY=row("SPY", change_pct=12.0)),
+        board(SPY=row("SPY", volume=7)),
+        board(SPY=row("SPY", source="polygon_io")),
+        board(SPY=row("QQQ")),
         board(SPY=None),
         board(at(-300)),
         json.dumps({"data": {}}).encode(),
@@ -231,28 +277,65 @@ def test_other_bytes_than_the_upstream_s_without_a_fault_are_a_false_heal() -> N
 def test_a_healed_answer_is_no_false_heal_where_its_own_exchange_met_a_fault() -> None:
     met = exchange(PREV, b"", fault=fault(PREV), status=503, true_at=None)
     given = judged(answer(PREV, truth(PREV), healed=True), [met])
+    assert given.met is Met.FAULT
     assert (given.fault, given.false_heal, given.healable) == (met.fault, False, True)
 
 
+def lasting(question: Question, ended: float, **only: Any) -> Fault:
+    """A fault of five seconds that ended so many seconds before the request."""
+    return fault(question, FaultKind.OUTAGE, starts_at=at(-ended - 5), ends_at=at(-ended), **only)
+
+
 @pytest.mark.parametrize(
-    ("seconds_before", "is_blamed"), [(0.5, True), (AFTERMATH - 0.5, True), (AFTERMATH + 0.5, False)]
+    ("ended", "only", "met"),
+    [
+        (-1.0, {}, Met.FAULT),
+        (0.5, {}, Met.AFTERMATH),
+        (CIRCUIT_REST - 0.5, {}, Met.AFTERMATH),
+        (CIRCUIT_REST + 0.5, {}, Met.NOTHING),
+        (KEY_REST - 0.5, {"key": "one"}, Met.AFTERMATH),
+        (KEY_REST + 0.5, {"key": "one"}, Met.NOTHING),
+        (-1.0, {"endpoint": "/another"}, Met.NOTHING),
+    ],
 )
-def test_a_call_that_was_not_made_is_blamed_on_the_source_s_last_fault(
-    seconds_before: float, is_blamed: bool
+def test_a_call_that_was_not_made_is_put_down_to_what_can_have_kept_it_away(
+    ended: float, only: dict[str, Any], met: Met
 ) -> None:
-    met = exchange(PREV, at=at(-seconds_before), request_id="other", fault=fault(PREV), true_at=None)
-    given = judged(answer(PREV, b"no", 503), [met])
-    assert (given.fault is not None) is is_blamed
+    given = judged(answer(PREV, b"no", 503), faults=[lasting(PREV, ended, **only)])
+    assert (given.met, given.fault is not None) == (met, met is not Met.NOTHING)
 
 
-def test_a_fault_of_another_source_is_not_blamed() -> None:
-    met = exchange(QUOTE, request_id="other", fault=fault(QUOTE), true_at=None)
-    assert judged(answer(PREV, b"no", 503), [met]).fault is None
+def test_a_copy_without_need_is_a_false_heal_and_one_in_an_aftermath_is_none() -> None:
+    old = truth(PREV, at(-1))
+    sent = exchange(PREV, old, at=at(-1), request_id="earlier")
+    copy = answer(PREV, old, said="exact;age=2", healed=True)
+    assert judged(copy, [sent]).false_heal
+    assert not judged(copy, [sent], [lasting(PREV, 0.5)]).false_heal
 
 
-def test_a_fault_of_another_request_is_not_blamed_where_the_own_call_was_made() -> None:
+def test_an_aftermath_is_no_fault_to_be_healed() -> None:
+    given = judged(answer(PREV, b"no", 503), faults=[lasting(PREV, 0.5)])
+    assert (given.met, given.healable) == (Met.AFTERMATH, False)
+
+
+def test_a_fault_of_another_source_keeps_no_call_away() -> None:
+    assert judged(answer(PREV, b"no", 503), faults=[lasting(QUOTE, -1.0)]).met is Met.NOTHING
+
+
+def test_a_fault_of_another_request_keeps_no_call_away() -> None:
     met = exchange(PREV, request_id="other", fault=fault(PREV), true_at=None)
+    assert judged(answer(PREV, b"no", 503), [met]).met is Met.NOTHING
     assert judged(answer(PREV, truth(PREV)), [met, exchange(PREV, truth(PREV))]).fault is None
+
+
+def test_a_detour_past_a_host_that_resets_connections_met_its_outage() -> None:
+    chart = next(one for one in ASKED if "chart/SPY" in one.ask)
+    detour = judged(
+        answer(chart, truth(chart), healed=True),
+        [exchange(chart, truth(chart))],
+        [lasting(chart, -1.0, host=0)],
+    )
+    assert (detour.met, detour.false_heal) == (Met.FAULT, False)
 
 
 def frozen(count: int, span: float) -> list[Exchange]:

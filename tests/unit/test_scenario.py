@@ -145,10 +145,13 @@ HOURS = next(one for one in questions(NOON) if "hour" in one.ask)
         # Whoever takes a copy can always be given one.
         (QUOTE, None, FaultKind.OUTAGE, {}, True),
         (QUOTE, "exact, stale", FaultKind.QUOTA, {"key": "one"}, True),
-        # A copy of what lives long counts as exact.
+        # Who takes no copy has nothing left where the source as a whole is away.
         (CHART, "exact", FaultKind.OUTAGE, {"host": 0}, True),
-        (DAILY, "exact", FaultKind.MISSING, {"exchanges": 1}, True),
-        (SERIES, "exact", FaultKind.OUTAGE, {}, True),
+        (DAILY, "exact", FaultKind.MISSING, {"exchanges": 1}, False),
+        (SERIES, "exact", FaultKind.OUTAGE, {}, False),
+        (SERIES, "exact", FaultKind.QUOTA, {"key": "one"}, True),
+        # A plan that lacks the data lacks it with every key.
+        (SERIES, "exact", FaultKind.PLAN, {"key": "one"}, False),
         # Yahoo has another host.
         (BOARD, "exact", FaultKind.OUTAGE, {"host": 0}, True),
         (BOARD, "exact", FaultKind.MISSING, {"exchanges": 1}, True),

@@ -211,11 +211,11 @@ class Demo:
             stored = await application.store.count_events(application.started_at)
         except DatabaseAway:
             healings, stored = [], 0
-        judge = Judge(self._stage.market, self._stage.exchanges())
+        judge = Judge(self._stage.market, self._stage.exchanges(), self._stage.faults)
         return write_report(
             [judge.judge(answer) for answer in self._answers],
             healings,
-            events_emitted=application.report_writer.events,
+            events_emitted=application.journal.recorded,
             events_stored=stored,
             overhead_p50_ms=overhead,
         )

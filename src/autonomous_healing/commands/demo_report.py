@@ -44,6 +44,7 @@ def _targets(report: DrillReport) -> Iterator[tuple[str, bool]]:
     yield "wrong_answers 0", report.wrong_answers == 0
     yield "unlabelled_substitutes 0", report.unlabelled_substitutes == 0
     yield "false_heals 0", report.false_heals == 0
+    yield "errors_without_fault 0", report.errors_without_fault == 0
     yield "events_stored == events_emitted", report.events_stored == report.events_emitted
     often = [row for row in report.by_error_type.values() if row.faults >= LEAST_FAULTS]
     yield f"{LEAST_FAULTS} faults of each of {ERROR_TYPES} error types", len(often) == ERROR_TYPES

@@ -2,6 +2,7 @@
 
 import bisect
 import json
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -11,16 +12,26 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from autonomous_healing.drills.scenario import FROZEN_POLLS, FROZEN_SECONDS, FROZEN_SPAN, Planned, is_healable
+from autonomous_healing.drills.questions import Question
+from autonomous_healing.drills.scenario import (
+    DEFAULT_ALLOW,
+    FROZEN_POLLS,
+    FROZEN_SECONDS,
+    FROZEN_SPAN,
+    FROZEN_SYMBOL,
+    Planned,
+    is_healable,
+)
 from autonomous_healing.drills.traffic import Answer
 from autonomous_healing.drills.twins import Exchange, Fault, FaultKind, Market, render
 
 #: Clocks and queues between twin, proxy and client (seconds).
 SLACK = 1.5
 
-#: How long a fault may keep callers from a source through what it caused, a rest or an open circuit: the
-#: longest that the drill's configuration allows (5 s and a tenth), and a trial.
-AFTERMATH = 8.0
+#: How long a fault that is over may keep callers from a source: through the rest of a key, or through a
+#: circuit that opened (the drill's configuration lets it stay open for 5 s and a tenth, and once more when
+#: the trial meets another fault).
+KEY_REST, CIRCUIT_REST = 3.0, 12.0
 
 _PARAMETER = re.compile(r';\s*([a-z]+)=(?:"([^"]*)"|([0-9.]+))')
 
@@ -29,9 +40,17 @@ class Verdict(StrEnum):
     """What an answer is worth."""
 
     TRUE = "true"
-    WRONG = "wrong"  #: contradicts the truth for the fidelity and age it claims
+    WRONG = "wrong"  #: contradicts the truth for the fidelity and age it claims, or was not allowed
     UNLABELLED = "unlabelled"  #: something else than was asked for, and not marked so
     ERROR = "error"  #: no answer, and says so
+
+
+class Met(StrEnum):
+    """What a request met on its way."""
+
+    NOTHING = "nothing"  #: a control
+    FAULT = "fault"
+    AFTERMATH = "aftermath"  #: the provider was well again, but not asked: a key rested, a circuit was open
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,57 +81,58 @@ class Judged:
 
     answer: Answer
     claim: Claim
-    fault: Fault | None
+    met: Met
+    fault: Fault | None  #: the one that was met, or whose aftermath it was
     healable: bool
     verdict: Verdict
-    false_heal: bool  #: no fault, and yet other bytes than the upstream's
+    false_heal: bool  #: nothing was met, and yet other bytes than the upstream's
 
 
 class Judge:
-    """Knows the twins' own log, with the faults they were made to commit, and the market."""
+    """Knows the script, the twins' own log, and the market."""
 
-    def __init__(self, market: Market, exchanges: Iterable[Exchange]) -> None:
+    def __init__(self, market: Market, exchanges: Iterable[Exchange], faults: Iterable[Fault]) -> None:
         self._market = market
+        self._lasting = [fault for fault in faults if fault.request_ids is None and not fault.path_part]
         self._by_request: dict[str, list[Exchange]] = defaultdict(list)
-        self._true_at: dict[str, list[datetime]] = defaultdict(list)
-        self._met: dict[str, list[Exchange]] = defaultdict(list)
+        self._true_at: dict[tuple[str, str], list[datetime]] = defaultdict(list)
         self._frozen: list[Exchange] = []
         for exchange in sorted(exchanges, key=lambda one: one.at):
-            if exchange.fault:
-                self._met[exchange.source].append(exchange)
             if exchange.fault and exchange.fault.kind is FaultKind.FROZEN:
                 self._frozen.append(exchange)
             self._by_request[exchange.request_id].append(exchange)
             if exchange.true_at is not None and exchange.status == 200:
-                bisect.insort(self._true_at[exchange.digest], exchange.true_at)
+                asked = _form(exchange.source, exchange.path, exchange.query)
+                bisect.insort(self._true_at[asked, exchange.digest], exchange.true_at)
 
     def judge(self, answer: Answer) -> Judged:
         claim = Claim.of(answer.headers)
-        fault = self._fault(answer)
-        verdict = self._verdict(answer, claim)
-        untouched = "healing-status" not in answer.headers
-        if fault and fault.kind is FaultKind.FROZEN and untouched and answer.good:
-            verdict = Verdict.WRONG  # it could be told, and was passed on as new
+        met, fault = self._met(answer)
         return Judged(
             answer=answer,
             claim=claim,
+            met=met,
             fault=fault,
-            healable=fault is not None and is_healable(fault, answer.planned),
-            verdict=verdict,
-            false_heal=fault is None and self._differs(answer),
+            healable=met is Met.FAULT and fault is not None and is_healable(fault, answer.planned),
+            verdict=self._verdict(answer, claim, fault if met is Met.FAULT else None),
+            false_heal=met is Met.NOTHING and answer.good and self._differs(answer),
         )
 
-    def _fault(self, answer: Answer) -> Fault | None:
-        """The first that its own exchanges met; where one was not made, the last that the source met."""
+    def _met(self, answer: Answer) -> tuple[Met, Fault | None]:
+        """By its own exchanges; where one was not made, by a lasting fault that can have kept it away."""
+        question = answer.planned.question
         seen = self._by_request.get(answer.planned.id, [])
-        if met := next((exchange.fault for exchange in seen if self._can_be_told(exchange)), None):
-            return met
-        if len(seen) >= max(1, len(answer.planned.question.symbols)):
-            return None
-        earliest = answer.sent_at - timedelta(seconds=AFTERMATH)
-        met_before = self._met[answer.planned.question.source]
-        n = bisect.bisect_right(met_before, answer.received_at, key=lambda exchange: exchange.at)
-        return met_before[n - 1].fault if n and met_before[n - 1].at >= earliest else None
+        if fault := next((exchange.fault for exchange in seen if self._can_be_told(exchange)), None):
+            return Met.FAULT, fault
+        # A connection that is reset as it is made leaves no request in the log, only the detour.
+        if len(seen) >= max(1, len(question.symbols)) and "healing-status" not in answer.headers:
+            return Met.NOTHING, None
+        lasting = [fault for fault in self._lasting if _may_keep_away(fault, question)]
+        if fault := next((fault for fault in lasting if _lasts(fault, answer, 0.0)), None):
+            return Met.FAULT, fault
+        if fault := next((fault for fault in lasting if _lasts(fault, answer, _rest(fault))), None):
+            return Met.AFTERMATH, fault
+        return Met.NOTHING, None
 
     def _can_be_told(self, exchange: Exchange) -> bool:
         """Whether there is a fault, and anybody without a look behind the scenes could know of it yet."""
@@ -123,29 +143,37 @@ class Judge:
         return len(earlier) >= FROZEN_POLLS and exchange.at - earlier[0].at >= timedelta(seconds=FROZEN_SPAN)
 
     def _differs(self, answer: Answer) -> bool:
-        """A board is put together by the proxy itself: there are no bytes that it should equal."""
+        """A board is put together by the proxy itself: of it only healing tells."""
         if answer.planned.question.symbols:
-            return False
+            return "healing-status" in answer.headers
         sent = {exchange.digest for exchange in self._by_request.get(answer.planned.id, [])}
         return sha256(answer.body).hexdigest() not in sent
 
-    def _verdict(self, answer: Answer, claim: Claim) -> Verdict:
+    def _verdict(self, answer: Answer, claim: Claim, fault: Fault | None) -> Verdict:
         if not answer.good:
             return Verdict.ERROR
-        if answer.planned.question.symbols:
-            true = self._board_is_true(answer, claim)
-        else:
-            true = self._was_sent(answer, claim) or self._can_be_rendered(answer, claim)
-        if true:
+        if claim.level not in _allowed(answer.planned):
+            return Verdict.WRONG
+        untouched = "healing-status" not in answer.headers
+        if fault and fault.kind is FaultKind.FROZEN and untouched:
+            return Verdict.WRONG  # it could be told, and was passed on as new
+        if self._is_true(answer, claim):
             return Verdict.ERROR if "healing-omitted" in answer.headers else Verdict.TRUE
         return Verdict.UNLABELLED if self._is_of_another(answer, claim) else Verdict.WRONG
 
+    def _is_true(self, answer: Answer, claim: Claim) -> bool:
+        if answer.planned.question.symbols:
+            return self._board_is_true(answer, claim)
+        return self._was_sent(answer, claim) or self._can_be_rendered(answer, claim)
+
     def _was_sent(self, answer: Answer, claim: Claim) -> bool:
-        """The same bytes were true at a moment that the claim covers."""
+        """To the same question, and true at a moment that the claim covers."""
         if claim.level not in ("exact", "stale"):
             return False
+        question = answer.planned.question
+        asked = _form(question.source, question.path, question.query)
         earliest, latest = _span(answer, claim)
-        moments = self._true_at.get(sha256(answer.body).hexdigest(), [])
+        moments = self._true_at.get((asked, sha256(answer.body).hexdigest()), [])
         n = bisect.bisect_left(moments, earliest)
         return n < len(moments) and moments[n] <= latest
 
@@ -176,22 +204,31 @@ class Judge:
             return False
 
     def _rows_are_true(self, answer: Answer, claim: Claim, board: Any) -> bool:
-        omitted = [
-            name.strip() for name in answer.headers.get("healing-omitted", "").split(",") if name.strip()
-        ]
-        earliest, latest = _span(answer, claim)
-        # Each quote says of what moment it is: a frozen one is true of that, until it can be told.
-        earliest -= timedelta(seconds=FROZEN_SECONDS)
+        said = answer.headers.get("healing-omitted", "")
+        omitted = [name.strip() for name in said.split(",") if name.strip()]
         for symbol in answer.planned.question.symbols:
             row = board.get(symbol)
-            if row is None:
-                if symbol not in omitted:
-                    return False
-                continue
-            at = datetime.fromisoformat(row["timestamp"])
-            if not earliest <= at <= latest or row["price"] != self._market.price(symbol, at):
+            if row is None and symbol not in omitted:
+                return False
+            if row is not None and not self._quote_is_true(symbol, row, answer, claim):
                 return False
         return True
+
+    def _quote_is_true(self, symbol: str, row: Mapping[str, Any], answer: Answer, claim: Claim) -> bool:
+        earliest, latest = _span(answer, claim)
+        if symbol == FROZEN_SYMBOL and self._frozen:
+            # It says of what moment it is, and is true of that; it cannot be told from a quiet price at once.
+            earliest -= timedelta(seconds=FROZEN_SECONDS)
+        at = datetime.fromisoformat(row["timestamp"])
+        price, before = self._market.price(symbol, at), self._market.previous_close(symbol, at)
+        true = {
+            "price": price,
+            "change": price - before,
+            "change_pct": 100 * (price - before) / before,
+            "volume": self._market.volume_today(symbol, at),
+        }
+        equal = all(math.isclose(row[name], value, abs_tol=1e-5) for name, value in true.items())
+        return earliest <= at <= latest and equal and row["source"] == "yahoo_finance"
 
     def _is_of_another(self, answer: Answer, claim: Claim) -> bool:
         """Whether it tells of another symbol or series without saying so."""
@@ -204,6 +241,32 @@ class Judge:
         said = re.search(rb'"(?:symbol|ticker|01\. symbol|base_code)":\s*"([^"]+)"', answer.body)
         asked = question.ask + question.path + json.dumps(dict(question.query))
         return said is not None and said[1].decode() not in asked
+
+
+def _form(source: str, path: str, query: Mapping[str, str]) -> str:
+    """The same for the same question, however its parameters are ordered."""
+    return json.dumps([source, path, sorted(query.items())])
+
+
+def _allowed(planned: Planned) -> set[str]:
+    """The levels that the caller has said it accepts."""
+    said = planned.allow or DEFAULT_ALLOW
+    return {part.split(";")[0].strip() for part in said.split(",")}
+
+
+def _may_keep_away(fault: Fault, question: Question) -> bool:
+    """Whether it can keep a question from being asked at all: by its key, or by its circuit."""
+    return fault.source == question.source and fault.endpoint in ("*", question.endpoint)
+
+
+def _lasts(fault: Fault, answer: Answer, rest: float) -> bool:
+    if fault.starts_at is None or fault.ends_at is None:
+        return False
+    return fault.starts_at <= answer.received_at and answer.sent_at <= fault.ends_at + timedelta(seconds=rest)
+
+
+def _rest(fault: Fault) -> float:
+    return KEY_REST if fault.key is not None else CIRCUIT_REST
 
 
 def _span(answer: Answer, claim: Claim) -> tuple[datetime, datetime]:

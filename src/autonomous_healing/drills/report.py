@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autonomous_healing.drills.judge import Judged, Verdict
+from autonomous_healing.drills.judge import Judged, Met, Verdict
 from autonomous_healing.endpoint_healing.store import HealedEvent
 
 
@@ -43,6 +43,8 @@ class DrillReport:
     events_stored: int
     by_error_type: Mapping[str, ErrorTypeRow]
     overhead_p50_ms: float | None
+    aftermath: int  #: requests that met no fault, but a key at rest or a circuit that one had opened
+    errors_without_fault: int  #: requests that met nothing at all and were answered with an error
 
     def to_json(self) -> dict[str, Any]:
         """Flat but for the two tables; seconds with four decimals."""
@@ -69,7 +71,8 @@ def write_report(
     overhead_p50_ms: float | None,
 ) -> DrillReport:
     """`healings`: those of clients' requests; probes are not among them."""
-    faulted = [one for one in judged if one.fault]
+    faulted = [one for one in judged if one.met is Met.FAULT]
+    controls = [one for one in judged if one.met is Met.NOTHING]
     healable = [one for one in faulted if one.healable]
     cured = [one for one in healable if one.verdict is Verdict.TRUE]
     fidelity = Counter(one.claim.level for one in cured)
@@ -93,18 +96,20 @@ def write_report(
         false_heals=sum(one.false_heal for one in judged),
         events_emitted=events_emitted,
         events_stored=events_stored,
-        by_error_type=_by_error_type(healable, healings),
+        by_error_type=_by_error_type(faulted, healings),
         overhead_p50_ms=overhead_p50_ms,
+        aftermath=sum(one.met is Met.AFTERMATH for one in judged),
+        errors_without_fault=sum(one.verdict is Verdict.ERROR for one in controls),
     )
 
 
-def _by_error_type(healable: Sequence[Judged], healings: Sequence[HealedEvent]) -> dict[str, ErrorTypeRow]:
+def _by_error_type(faulted: Sequence[Judged], healings: Sequence[HealedEvent]) -> dict[str, ErrorTypeRow]:
     faults: Counter[str] = Counter()
     healed: Counter[str] = Counter()
-    for one in healable:
+    for one in faulted:
         if one.fault:
             faults[one.fault.kind.error_type] += 1
-            healed[one.fault.kind.error_type] += one.verdict is Verdict.TRUE
+            healed[one.fault.kind.error_type] += one.healable and one.verdict is Verdict.TRUE
     found: dict[str, list[HealedEvent]] = defaultdict(list)
     for healing in healings:
         found[healing.error_type].append(healing)

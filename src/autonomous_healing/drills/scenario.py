@@ -36,9 +36,10 @@ BLIPS = (
 WINDOWS = (
     FaultKind.UNAUTHORIZED,
     FaultKind.THROTTLE,
-    FaultKind.UNAUTHORIZED,
+    FaultKind.PLAN,
     FaultKind.QUOTA,
     FaultKind.FORBIDDEN,
+    FaultKind.THROTTLE_BARE,
     FaultKind.OUTAGE,
 )
 
@@ -46,7 +47,7 @@ WINDOWS = (
 WINDOW_SECONDS = 1.5
 
 #: An outage lasts longer, so that circuits open and copies grow old: this, or an eighth of a short drill.
-OUTAGE_SECONDS = 8.0
+OUTAGE_SECONDS = 6.0
 
 #: One symbol on one host stands still for so long, while others move.
 FROZEN_SYMBOL, FROZEN_SECONDS = "QQQ", 9.0
@@ -61,7 +62,8 @@ SLOW_SECONDS = 2.5
 #: Share of requests that meet a fault of one exchange.
 BLIP_SHARE = 0.08
 
-#: What callers allow, and how many of a hundred say so; None says nothing and gets the default.
+#: What callers allow, and how many of a hundred say so; None says nothing and means the default.
+DEFAULT_ALLOW = "exact, equivalent, stale"
 POLICIES: tuple[tuple[str | None, int], ...] = (
     (None, 88),
     ("exact", 4),
@@ -174,15 +176,16 @@ def _frozen(started_at: datetime, seconds: float) -> Fault:
 def is_healable(fault: Fault, planned: Planned) -> bool:
     """Whether a truthful answer exists at the fidelity that the request allows, by any specified means.
 
-    Copies exist of everything, since the drill begins with a round of good answers, and other providers
-    carry the same data as all but FRED's series.
+    A copy exists of everything, since the drill begins with a round of good answers. An exact answer exists
+    where another host or another key has it, or the same one when it is asked again.
     """
-    allowed = planned.allow or "exact, equivalent, stale"
-    if "stale" in allowed or planned.question.keeps_for >= 60.0:
+    if "stale" in (planned.allow or DEFAULT_ALLOW):
         return True
     error_type = fault.kind.error_type
     if planned.question.source == "yahoo_finance":
         return fault.host is not None or fault.exchanges is not None
+    if fault.kind is FaultKind.PLAN:
+        return False
     if fault.key is not None:
         return error_type == "auth_error_403" or planned.question.source == "fred_api"
     return fault.exchanges is not None and error_type in BY_RETRY

@@ -44,6 +44,10 @@ class Stage:
         """From now on this goes wrong."""
         self._script.faults = tuple(faults)
 
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        return self._script.faults
+
     def exchanges(self) -> list[Exchange]:
         """Everything that every twin saw."""
         return [exchange for twin in self._twins.values() for exchange in twin.exchanges]

@@ -45,8 +45,9 @@ SELECT target, state, n, until, reason FROM breaker_state WHERE state <> 'closed
 SELECT count(*) AS events FROM error_events WHERE created_at >= $1;
 
 -- healings_since --
--- What became of users' failed requests since a moment, with the two times that matter to them.
+-- What became of users' failed exchanges since a moment, with the two times that matter to them; a call that
+-- we refused ourselves took no time to be seen, and is no exchange.
 SELECT event.error_type, report.detect_ms, report.heal_ms, report.outcome
   FROM error_events event
   JOIN healing_reports report ON report.error_event_id = event.id
- WHERE event.origin = 'live' AND event.timestamp >= $1;
+ WHERE event.origin = 'live' AND event.timestamp >= $1 AND event.response_time > 0;

@@ -161,6 +161,8 @@ def _meta(
     market: Market, listing: Listing, interval: str, query: Mapping[str, str], first: Bar, at: datetime
 ) -> dict[str, object]:
     today, zone = market.day_so_far(listing.symbol, at), _zone(listing)
+    # A chart of one day is of the running session, whose change counts from the close before it.
+    one_day = query.get("range", "1d") == "1d" and "period1" not in query
     return {
         "currency": listing.currency,
         "symbol": listing.symbol,
@@ -176,7 +178,7 @@ def _meta(
         "regularMarketVolume": market.volume_today(listing.symbol, at),
         "longName": listing.name,
         "shortName": listing.name,
-        "chartPreviousClose": market.previous_close(listing.symbol, first.start),
+        "chartPreviousClose": market.previous_close(listing.symbol, at if one_day else first.start),
         "priceHint": listing.digits,
         "dataGranularity": interval,
         "range": "" if "period1" in query else query.get("range", "1d"),

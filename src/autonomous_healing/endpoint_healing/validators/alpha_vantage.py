@@ -17,17 +17,22 @@ from autonomous_healing.endpoint_healing.validators.reading import (
     mapping,
     midnight,
     missing,
+    named,
     number,
     optional_number,
     rows,
 )
+
+#: Labels in the meta data, less their numbers -> the parameter that asked for it.
+NAMES = {"Symbol": "symbol", "From Symbol": "from_symbol", "To Symbol": "to_symbol"}
 
 _FX = "Realtime Currency Exchange Rate"
 
 
 def rule(status: int, document: Any) -> Finding | None:
     """Only where no data block is there does the wording count, and then only for the kind of error."""
-    if not isinstance(document, dict) or _data_block(document) is not None:
+    # Its own errors all come as 200; what comes with another status is of something in between.
+    if status >= 400 or not isinstance(document, dict) or _data_block(document) is not None:
         return None
     if "Error Message" in document:
         words = str(document["Error Message"])
@@ -71,6 +76,7 @@ def _data_block(document: Mapping[str, Any]) -> str | None:
 def query(document: Any, params: Mapping[str, str]) -> Record | None:
     """The data block that belongs to the function, with something in it."""
     body = mapping(document, "document")
+    _check_names(body, params)
     block = _data_block(body)
     if block is None:
         if _names_a_block(params.get("function", "")) or not any(body.values()):
@@ -80,20 +86,29 @@ def query(document: Any, params: Mapping[str, str]) -> Record | None:
         raise missing(block)
     match block:
         case "Global Quote":
-            return _quote(body[block])
+            return _quote(body[block], params)
         case name if name == _FX:
-            return _rate(body[block])
+            return _rate(body[block], params)
         case _:
             return _bars(body, block, params)
+
+
+def _check_names(body: Mapping[str, Any], params: Mapping[str, str]) -> None:
+    """The meta data of bars and indicators name what they are of, under a number of their own."""
+    meta = body.get("Meta Data")
+    for label, said in meta.items() if isinstance(meta, dict) else ():
+        parameter = NAMES.get(label.lstrip("0123456789.: "))
+        if parameter:
+            named(said, params.get(parameter), "symbol")
 
 
 def _names_a_block(function: str) -> bool:
     return function.upper().startswith(("GLOBAL_QUOTE", "TIME_SERIES", "CURRENCY_EXCHANGE_RATE", "FX_"))
 
 
-def _quote(block: Mapping[str, Any]) -> Quote:
+def _quote(block: Mapping[str, Any], params: Mapping[str, str]) -> Quote:
     return Quote(
-        symbol=str(block.get("01. symbol", "")),
+        symbol=named(block.get("01. symbol"), params.get("symbol"), "symbol"),
         price=number(block.get("05. price"), "05. price", text=True),
         change=optional_number(block.get("09. change"), "09. change", text=True),
         change_pct=optional_number(block.get("10. change percent"), "10. change percent", text=True),
@@ -103,13 +118,12 @@ def _quote(block: Mapping[str, Any]) -> Quote:
     )
 
 
-def _rate(block: Mapping[str, Any]) -> Rates:
-    code = str(block.get("3. To_Currency Code", ""))
+def _rate(block: Mapping[str, Any], params: Mapping[str, str]) -> Rates:
+    code = named(block.get("3. To_Currency Code"), params.get("to_currency"), "currency")
+    base = named(block.get("1. From_Currency Code"), params.get("from_currency"), "currency")
     rate = number(block.get("5. Exchange Rate"), "5. Exchange Rate", text=True)
     day = midnight(iso_date(block.get("6. Last Refreshed"), "6. Last Refreshed"))
-    return Rates(
-        base=str(block.get("1. From_Currency Code", "")), as_of=day, next_update=None, rates={code: rate}
-    )
+    return Rates(base=base, as_of=day, next_update=None, rates={code: rate})
 
 
 def _bars(body: Mapping[str, Any], block: str, params: Mapping[str, str]) -> Bars | None:
