@@ -78,7 +78,7 @@ def test_the_interval_is_the_one_that_was_asked_for(interval: str, seconds: floa
 
 
 def test_a_quote_is_read_from_the_chart_s_meta() -> None:
-    assert read(QUOTE, chart()) == Quote(
+    assert read(QUOTE, chart(), symbol="AAPL") == Quote(
         symbol="AAPL",
         price=264.5,
         change=8.5,
@@ -91,7 +91,7 @@ def test_a_quote_is_read_from_the_chart_s_meta() -> None:
 
 def test_what_the_provider_did_not_give_is_not_filled_in() -> None:
     meta = {"regularMarketPrice": 264.5, "regularMarketTime": 1772463600}
-    quote = read(QUOTE, chart(meta=meta))
+    quote = read(QUOTE, chart(meta=meta), symbol="AAPL")
     assert isinstance(quote, Quote)
     assert (quote.change, quote.change_pct, quote.volume, quote.currency) == (None, None, None, None)
 
@@ -179,7 +179,7 @@ def test_what_is_wrong_with_a_chart(status: int, content: object, code: str) -> 
     ],
 )
 def test_what_is_wrong_with_a_quote(meta: Mapping[str, object], code: str) -> None:
-    assert fault(QUOTE, chart(meta={**META, **meta})) == code
+    assert fault(QUOTE, chart(meta={**META, **meta}), symbol="AAPL") == code
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from autonomous_healing.endpoint_healing.validators.reading import (
     invalid,
     mapping,
     missing,
+    named,
     number,
     unix_time,
 )
@@ -50,7 +51,7 @@ def latest(document: Any, params: Mapping[str, str]) -> Rates:
         raise missing("conversion_rates")
     rates = {code: _rate(value, code) for code, value in table.items()}
     return Rates(
-        base=str(body.get("base_code", "")),
+        base=named(body.get("base_code"), params.get("base"), "base"),
         as_of=_time(body, "time_last_update_unix"),
         next_update=_time(body, "time_next_update_unix"),
         rates=rates,
@@ -60,9 +61,9 @@ def latest(document: Any, params: Mapping[str, str]) -> Rates:
 def pair(document: Any, params: Mapping[str, str]) -> Rates:
     """One `conversion_rate`."""
     body = _success(document)
-    target = str(body.get("target_code", ""))
+    target = named(body.get("target_code"), params.get("target"), "target")
     return Rates(
-        base=str(body.get("base_code", "")),
+        base=named(body.get("base_code"), params.get("base"), "base"),
         as_of=_time(body, "time_last_update_unix"),
         next_update=_time(body, "time_next_update_unix"),
         rates={target: _rate(body.get("conversion_rate"), "conversion_rate")},

@@ -12,6 +12,7 @@ from autonomous_healing.endpoint_healing.validators.reading import (
     iso_date,
     mapping,
     missing,
+    named,
     number,
     rows,
 )
@@ -50,7 +51,7 @@ def series(document: Any, params: Mapping[str, str]) -> Description:
         raise invalid("a series without an id")
     updated = first.get("last_updated")
     return Description(
-        id=first["id"],
+        id=named(first["id"], params.get("series_id"), "series"),
         published=_published(document),
         updated=None if updated is None else iso_date(updated, "last_updated"),
     )

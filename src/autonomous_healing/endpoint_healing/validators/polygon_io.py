@@ -10,6 +10,7 @@ from autonomous_healing.endpoint_healing.validators.reading import (
     invalid,
     mapping,
     missing,
+    named,
     number,
     optional_number,
     rows,
@@ -46,7 +47,7 @@ def bars(document: Any, params: Mapping[str, str]) -> Bars:
         raise invalid(f"status is {str(body.get('status'))[:40]!r}")
     found = rows(body.get("results"), "results")
     return Bars(
-        symbol=str(body.get("ticker", "")),
+        symbol=named(body.get("ticker"), params.get("ticker"), "ticker"),
         interval=_interval(params),
         rows=tuple(_bar(row) for row in found),
         newest_first=params.get("sort") == "desc",

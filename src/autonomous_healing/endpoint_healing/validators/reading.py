@@ -87,5 +87,25 @@ def iso_date(value: Any, what: str) -> date:
         raise invalid(f"{what} is not a date") from None
 
 
+def named(said: Any, asked: str | None, what: str) -> str:
+    """What the answer says it is of; raises `Wrong` where that is not what was asked for.
+
+    Case does not count, nor how the parts of a name are joined (BRK.B, BRK-B), nor the dollar that Yahoo
+    leaves out of its pairs (USDJPY=X, JPY=X). An answer that names nothing is believed.
+    """
+    name = said if isinstance(said, str) else ""
+    if name and asked and _plain(name) != _plain(asked):
+        raise invalid(f"{what} is {name[:40]!r}, asked was {asked[:40]!r}")
+    return name
+
+
+def _plain(name: str) -> str:
+    plain = name.strip().upper().translate(_JOINTS)
+    return plain.removeprefix("USD") if plain.endswith("=X") and len(plain) == len("USDJPY=X") else plain
+
+
+_JOINTS = str.maketrans("./ _", "----")
+
+
 def midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)

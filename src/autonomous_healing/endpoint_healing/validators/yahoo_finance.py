@@ -10,6 +10,7 @@ from autonomous_healing.endpoint_healing.validators.reading import (
     invalid,
     mapping,
     missing,
+    named,
     number,
     optional_number,
     rows,
@@ -59,7 +60,7 @@ def chart(document: Any, params: Mapping[str, str]) -> Bars:
     if all(close is None for close in closes):
         raise missing("close")
     return Bars(
-        symbol=str(meta.get("symbol", "")),
+        symbol=named(meta.get("symbol"), params.get("symbol"), "symbol"),
         interval=float(INTERVALS.get(params.get("interval", "1d"), 0)) or None,
         rows=tuple(_bar(quotes, times, n) for n in range(len(times))),
     )
@@ -71,7 +72,7 @@ def quote(document: Any, params: Mapping[str, str]) -> Quote:
     price = number(meta.get("regularMarketPrice"), "regularMarketPrice")
     before = optional_number(meta.get("chartPreviousClose"), "chartPreviousClose")
     return Quote(
-        symbol=str(meta.get("symbol", "")),
+        symbol=named(meta.get("symbol"), params.get("symbol"), "symbol"),
         price=price,
         change=price - before if before else None,
         change_pct=100 * (price - before) / before if before else None,
@@ -110,7 +111,7 @@ def session_quote(document: Any, params: Mapping[str, str]) -> Quote:
     response = mapping(mapping(document, "document").get("quoteResponse"), "quoteResponse")
     cells = mapping(rows(response.get("result"), "result")[0], "result")
     return Quote(
-        symbol=str(cells.get("symbol", "")),
+        symbol=named(cells.get("symbol"), params.get("symbols"), "symbol"),
         price=number(cells.get("regularMarketPrice"), "regularMarketPrice"),
         change=optional_number(cells.get("regularMarketChange"), "regularMarketChange"),
         change_pct=optional_number(cells.get("regularMarketChangePercent"), "regularMarketChangePercent"),
