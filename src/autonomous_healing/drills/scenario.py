@@ -26,10 +26,13 @@ BLIPS = (
     FaultKind.STALE,
     FaultKind.HANG,
     FaultKind.MISSING,
-    FaultKind.CUT,
+    FaultKind.SERVER_ERROR,
     FaultKind.EMPTY,
     FaultKind.IMPLAUSIBLE,
+    FaultKind.STALE,
     FaultKind.LATENCY,
+    FaultKind.CUT,
+    FaultKind.MISSING,
 )
 
 #: Faults that last: on one key, or on one host where there are no keys.
