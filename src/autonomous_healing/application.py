@@ -268,7 +268,7 @@ class Application:
 
     async def _save_health(self) -> None:
         windows = [(one, self.parts.admission.window(one).read()) for one in self.endpoints]
-        await self.store.save_health((one, health) for one, health in windows if health.total)
+        await self.store.save_health((one, health) for one, health in windows if health.seen)
 
     async def _save_breakers(self) -> None:
         await self.store.save_breakers(self.parts.admission.breakers())

@@ -218,6 +218,26 @@ def test_takes_up_what_was_known_before_a_restart() -> None:
     assert new.average_seconds == pytest.approx(0.2)
 
 
+def test_restoring_an_unknown_average_leaves_it_unknown() -> None:
+    one = window(ManualClock())
+    one.restore(
+        Health(
+            status=None,
+            total=3,
+            failed=1,
+            average_seconds=None,
+            last_success=None,
+            last_failure=None,
+            consecutive_failures=0,
+            uptime_percentage=None,
+            felt={},
+        )
+    )
+    assert one.read().average_seconds is None
+    one.record_success(0.5)
+    assert one.read().average_seconds == 0.5
+
+
 def test_restoring_nothing_leaves_the_unknown() -> None:
     one = window(ManualClock())
     nothing = Health(

@@ -21,7 +21,8 @@ class _Bucket:
     slot: int
     succeeded: int = 0
     failed: int = 0
-    seconds: float = 0.0  #: summed over successes
+    timed: int = 0  #: successes of which the time is known
+    seconds: float = 0.0  #: summed over these
     felt: Counter[str] = field(default_factory=Counter)
     probed: int = 0
     probed_in_vain: int = 0  #: probes that ended without a truthful answer
@@ -41,6 +42,11 @@ class Health:
     uptime_percentage: float | None
     felt: dict[str, int]
     probed_error_rate: float | None = None  #: share of probes that ended without a truthful answer
+
+    @property
+    def seen(self) -> bool:
+        """Whether any call was ever counted."""
+        return bool(self.last_success or self.last_failure)
 
     @property
     def error_rate(self) -> float | None:
@@ -112,6 +118,7 @@ class HealthWindow:
     def record_success(self, seconds: float) -> None:
         bucket = self._bucket()
         bucket.succeeded += 1
+        bucket.timed += 1
         bucket.seconds += seconds
         self.successes += 1
         self._latencies.append(seconds)
@@ -152,7 +159,7 @@ class HealthWindow:
         failed, total = self._counts(live)
         status = self._hold(status_of(failed, total, self._consecutive, self._settings))
         self._count_uptime(status)
-        succeeded = sum(bucket.succeeded for bucket in live)
+        timed = sum(bucket.timed for bucket in live)
         felt: Counter[str] = Counter()
         for bucket in live:
             felt.update(bucket.felt)
@@ -160,7 +167,7 @@ class HealthWindow:
             status=status,
             total=total,
             failed=failed,
-            average_seconds=sum(bucket.seconds for bucket in live) / succeeded if succeeded else None,
+            average_seconds=sum(bucket.seconds for bucket in live) / timed if timed else None,
             last_success=self._last_success,
             last_failure=self._last_failure,
             consecutive_failures=self._consecutive,
@@ -176,7 +183,9 @@ class HealthWindow:
         bucket = self._bucket()
         bucket.failed += health.failed
         bucket.succeeded += health.total - health.failed
-        bucket.seconds += (health.average_seconds or 0.0) * (health.total - health.failed)
+        if health.average_seconds is not None:
+            bucket.timed += health.total - health.failed
+            bucket.seconds += health.average_seconds * (health.total - health.failed)
         bucket.felt.update(health.felt)
         self._last_success, self._last_failure = health.last_success, health.last_failure
         self._consecutive = health.consecutive_failures

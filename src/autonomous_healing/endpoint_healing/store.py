@@ -163,20 +163,20 @@ class EndpointStore:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _HealthRow:
-    """A reading as its columns."""
+    """A reading as its columns; what is not known is None."""
 
     source: str
     endpoint: str
     status: str
     total_requests: int
     failed_requests: int
-    error_rate: float
-    avg_response_time: float
+    error_rate: float | None
+    avg_response_time: float | None
     last_success: datetime | None
     last_failure: datetime | None
     consecutive_failures: int
-    uptime_percentage: float
-    healed_share: float
+    uptime_percentage: float | None
+    healed_share: float | None
     felt: dict[str, int]
 
 
@@ -187,13 +187,13 @@ def _health_row(endpoint: Endpoint, health: Health) -> _HealthRow:
         status=health.status_word,
         total_requests=health.total,
         failed_requests=health.failed,
-        error_rate=health.error_rate or 0.0,
-        avg_response_time=health.average_seconds or 0.0,
+        error_rate=health.error_rate,
+        avg_response_time=health.average_seconds,
         last_success=health.last_success,
         last_failure=health.last_failure,
         consecutive_failures=health.consecutive_failures,
-        uptime_percentage=100.0 if health.uptime_percentage is None else health.uptime_percentage,
-        healed_share=health.healed_share or 0.0,
+        uptime_percentage=health.uptime_percentage,
+        healed_share=health.healed_share,
         felt=health.felt,
     )
 

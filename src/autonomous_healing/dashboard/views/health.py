@@ -145,8 +145,7 @@ def product_status(
 
 def _uptime(health: Health) -> float | None:
     """A window that never saw a call knows nothing of being up."""
-    seen = health.last_success or health.last_failure
-    return health.uptime_percentage if seen else None
+    return health.uptime_percentage if health.seen else None
 
 
 def _felt(health: Health) -> Felt:
