@@ -12,6 +12,7 @@ from autonomous_healing.endpoint_healing.codes import (
     AUTH_REJECTED,
     CALLER_ERROR,
     CLIENT_BLOCKED,
+    MISSING,
     QUOTA_EXHAUSTED,
     SERVER_ERROR,
     TIMEOUT,
@@ -19,6 +20,7 @@ from autonomous_healing.endpoint_healing.codes import (
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.fetch import Hop
 from autonomous_healing.endpoint_healing.keys import KeyState
+from autonomous_healing.endpoint_healing.upstream import Answer
 from autonomous_healing.healing import CannotHeal
 from autonomous_healing.resilience import BreakerState, Deadline
 
@@ -228,6 +230,38 @@ async def test_a_redirect_is_relayed_with_its_place_and_without_our_key() -> Non
     assert isinstance(answer, Response)
     assert (answer.status, answer.headers) == (302, {"location": "https://elsewhere.test/?apiKey=[redacted]"})
     assert len(world.cache) == 0
+
+
+async def test_not_modified_is_no_answer_to_who_spoke_of_no_copy() -> None:
+    world = World()
+    world.upstream.says("https", said(304, etag='"1"'))
+    case = await world.failed(world.call(CHART))
+    assert diagnose(case.failure).code == MISSING
+    assert moved(world, CHART)[0] == 1
+    assert (await world.get("/api/yahoo/chart/AAPL")).status == 503
+
+
+@pytest.mark.parametrize(
+    ("turn", "seconds"),
+    [
+        (said(429, x_ratelimit_reset="240"), 240.0),
+        (said(402, ratelimit_reset="240"), 240.0),
+        (said(503, retry_after="240"), 240.0),
+        (said(503, x_ratelimit_reset="240"), 30.0),
+        (said(500, retry_after="240"), 30.0),
+        (said(500, x_ratelimit_reset="240"), 30.0),
+        (said(200, "<html>", retry_after="240", x_ratelimit_reset="240"), 30.0),
+    ],
+)
+async def test_a_circuit_stays_open_until_the_reset_of_a_limit_only_where_one_was_met(
+    turn: Answer, seconds: float
+) -> None:
+    world = World(secrets={"polygon_io": ("one",)}, healing={"breaker": {"consecutive": 1}})
+    world.upstream.says("https", turn)
+    await world.failed(world.call(AGGS))
+    [breaker] = world.admission.breakers()
+    assert breaker.state is BreakerState.OPEN
+    assert breaker.retry_after() == pytest.approx(seconds, rel=0.11)
 
 
 async def test_only_headers_that_speak_of_the_data_are_relayed() -> None:

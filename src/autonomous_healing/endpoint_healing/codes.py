@@ -59,6 +59,10 @@ MEANING = {
 KEY_CODES = frozenset({AUTH_REJECTED, PLAN_LIMITED, RATE_LIMITED, QUOTA_EXHAUSTED})
 
 
+#: Faults that end when the provider says so.
+THROTTLES = frozenset({RATE_LIMITED, CLIENT_BLOCKED, QUOTA_EXHAUSTED})
+
+
 class Blame(StrEnum):
     """Whose fault it is; each moves only what it should."""
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from autonomous_healing.endpoint_healing.admission import Admission, Refused
 from autonomous_healing.endpoint_healing.cache import ResponseCache
 from autonomous_healing.endpoint_healing.call import BadAnswer, Call, Failure, Finding, Response, Trouble
-from autonomous_healing.endpoint_healing.codes import FROZEN, STALE, Blame, blame_for
+from autonomous_healing.endpoint_healing.codes import FROZEN, MISSING, STALE, THROTTLES, Blame, blame_for
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.endpoints import Endpoint, Source
 from autonomous_healing.endpoint_healing.freshness import Freshness, FrozenWatch
@@ -17,7 +17,7 @@ from autonomous_healing.endpoint_healing.options import HealingSettings
 from autonomous_healing.endpoint_healing.plausibility import Plausibility
 from autonomous_healing.endpoint_healing.records import Bars, Quote, Record
 from autonomous_healing.endpoint_healing.redaction import Redaction
-from autonomous_healing.endpoint_healing.retry_after import retry_after
+from autonomous_healing.endpoint_healing.retry_after import OUTAGE, retry_after
 from autonomous_healing.endpoint_healing.upstream import Answer, Unanswered, Upstream
 from autonomous_healing.endpoint_healing.validators import read_answer
 from autonomous_healing.healing import CannotHeal
@@ -177,6 +177,9 @@ class Fetcher:
             answer = await self._upstream.get(url, headers, seconds)
         except Unanswered as none:
             return self._failure(call, host, key, began, start, trouble=none.trouble, message=str(none))
+        if answer.status == 304:
+            unasked = Finding(MISSING, "HTTP 304, although no copy was spoken of")
+            return self._failure(call, host, key, began, start, answer=answer, finding=unasked)
         if 300 <= answer.status < 400:
             return self._response(call, host, answer, None)
         verdict = self.judge(call, host, answer)
@@ -217,7 +220,7 @@ class Fetcher:
         redaction = self._judges.redaction
         if answer is not None and not message:
             message = finding.message if finding else f"HTTP {answer.status}"
-        return Failure(
+        failure = Failure(
             endpoint=call.endpoint,
             host=host,
             observed_at=began,
@@ -225,12 +228,20 @@ class Fetcher:
             status=answer.status if answer else None,
             trouble=trouble,
             finding=finding,
-            retry_after=retry_after(answer.headers, self._clock.now()) if answer else None,
             key_alias=key.alias if key else None,
             message=redaction.text(message)[:MESSAGE],
             answer=_bad_answer(answer, redaction) if answer else None,
             record=_old_record(call, answer, finding),
         )
+        return replace(failure, retry_after=self._time_of_return(failure, answer))
+
+    def _time_of_return(self, failure: Failure, answer: Answer | None) -> float | None:
+        """Only a throttle ends at the reset of a limit, and only an outage (503) when Retry-After says so."""
+        if answer is None:
+            return None
+        if diagnose(failure).code in THROTTLES:
+            return retry_after(answer.headers, self._clock.now())
+        return retry_after(answer.headers, self._clock.now(), OUTAGE) if failure.status == 503 else None
 
     def _refusal(self, endpoint: Endpoint, host: str, began: datetime, refused: Refused) -> Failure:
         return Failure(

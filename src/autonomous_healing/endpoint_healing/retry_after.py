@@ -1,6 +1,6 @@
 """When an upstream says it will be ready again, in all the forms in which upstreams say it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -11,9 +11,17 @@ CAP = 86_400.0
 UNIX_MS, UNIX_S = 1e12, 1e9
 
 
-def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+#: Where it is told to whoever asked too often; many providers send the last two with every answer.
+OF_LIMITS = ("retry-after", "x-ratelimit-reset", "ratelimit-reset")
+
+
+#: Where it is told to everybody.
+OUTAGE = ("retry-after",)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime, names: Sequence[str] = OF_LIMITS) -> float | None:
     """Seconds to wait, between 0 and 24 h; None where nothing readable was said."""
-    for name in ("retry-after", "x-ratelimit-reset", "ratelimit-reset"):
+    for name in names:
         if (said := headers.get(name)) and (seconds := _seconds(said.strip(), now)) is not None:
             return seconds
     return None

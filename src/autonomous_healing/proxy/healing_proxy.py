@@ -17,7 +17,7 @@ from autonomous_healing.proxy.routes import BadRequest, NoRoute, RouteTable, sin
 from autonomous_healing.resilience import Clock, Deadline, NewId
 
 #: Headers of a caller that may go on to a provider: they say who asks for what, and hold no secret.
-FORWARDED = ("accept-language", "traceparent", "tracestate", "x-request-id")
+FORWARDED = ("traceparent", "tracestate", "x-request-id")
 
 TRAILS = "/api/healing/trails/"
 QUOTE_PATHS = frozenset({"/api/yahoo/quote", "/api/yahoo_finance/quote"})

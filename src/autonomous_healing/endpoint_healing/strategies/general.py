@@ -9,14 +9,12 @@ from typing import ClassVar
 from autonomous_healing.endpoint_healing.cache import ResponseCache
 from autonomous_healing.endpoint_healing.call import FailedCall, Response
 from autonomous_healing.endpoint_healing.codes import (
-    CLIENT_BLOCKED,
     FROZEN,
     IMPLAUSIBLE,
     INVALID,
     KEY_CODES,
-    QUOTA_EXHAUSTED,
-    RATE_LIMITED,
     STALE,
+    THROTTLES,
     UNPARSABLE,
 )
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
@@ -30,8 +28,6 @@ from autonomous_healing.resilience import Backoff, Clock, Deadline
 
 #: One more look, past all caches on the way, is all that bad data gets.
 LOOK_AGAIN = frozenset({UNPARSABLE, INVALID, IMPLAUSIBLE, STALE, FROZEN})
-
-THROTTLES = frozenset({RATE_LIMITED, CLIENT_BLOCKED, QUOTA_EXHAUSTED})
 
 
 @dataclass(frozen=True, kw_only=True)
