@@ -116,7 +116,9 @@ async def play() -> dict[str, Any]:
     example.two_hours_later_the_source_speaks_of_january()
     healed = await example.ask()
     assert healed.body == good.body
-    told |= _of_the_healing(example, healed)
+    upstream = example.world.upstream
+    refused = await upstream.get(upstream.asked[-1].url, {}, 1.0)
+    told |= _of_the_healing(example, healed, refused.body)
     await example.tell_followers()
     told |= {
         "learned": [
@@ -149,16 +151,15 @@ def _newest(body: bytes) -> dict[str, Any]:
     return {"realtime_end": document["realtime_end"], "observations": document["observations"][:1]}
 
 
-def _of_the_healing(example: Example, healed: Reply) -> dict[str, Any]:
+def _of_the_healing(example: Example, healed: Reply, refused: bytes) -> dict[str, Any]:
     report = example.report
     failure, diagnosis = report.case.failure, report.diagnosis
-    assert failure.answer is not None
     assert failure.finding is not None
     claimed = example.world.healer.cascade.claim(diagnosis, "fred_api", Origin.RULE)
     action = claimed[-1].action(report.case)
     review = Guard(fail_safe=example.world.fail_safe).review(action)
     return {
-        "refused-answer": _newest(failure.answer.body),
+        "refused-answer": _newest(refused),
         "finding": {name: getattr(failure.finding, name) for name in ("code", "message", "confidence")},
         "diagnosis": {**asdict(diagnosis), "severity": diagnosis.severity.value},
         "cascade": [one.name for one in claimed],

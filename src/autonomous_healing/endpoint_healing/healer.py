@@ -11,7 +11,7 @@ from autonomous_healing.endpoint_healing.fetch import Fetcher, FetchFailed
 from autonomous_healing.endpoint_healing.health import FELT_ERROR
 from autonomous_healing.endpoint_healing.options import HealingSettings
 from autonomous_healing.endpoint_healing.strategies import Cascade
-from autonomous_healing.endpoint_healing.trail import EndpointReport, Trail, TrailRing
+from autonomous_healing.endpoint_healing.trail import EndpointReport, Trail, TrailRing, without_bodies
 from autonomous_healing.healing import (
     Attempt,
     Diagnosis,
@@ -36,7 +36,7 @@ class Result:
     call: Call
     response: Response | None = None
     failure: Failure | None = None
-    report: EndpointReport | None = None  #: of the healing, where there was one
+    report: EndpointReport | None = None  #: of the healing, where there was one; holds no bodies
     bypassed: bool = False  #: nobody wanted it healed: caller, settings or safety
 
     @property
@@ -85,10 +85,8 @@ class EndpointHealer:
 
     async def heal(self, failed: FailedCall, diagnosis: Diagnosis) -> EndpointReport:
         """Try to cure; write it down. For failures that are diagnosed already."""
-        diagnosed_at = self._clock.now()
-        start = self._clock.monotonic()
-        healing = await self._run(failed, diagnosis)
-        return self._write_down(failed, diagnosis, healing, diagnosed_at, self._clock.monotonic() - start)
+        report, _ = await self._cure(failed, diagnosis)
+        return report
 
     def severity(self, call: Call) -> Severity:
         """The endpoint's present status; unknown counts as degraded."""
@@ -129,8 +127,8 @@ class EndpointHealer:
         diagnosis = diagnose(failure, self.severity(call))
         if diagnosis.code == CALLER_ERROR:
             return Result(call=call, failure=failure)
-        report = await self.heal(FailedCall(call=call, failure=failure), diagnosis)
-        return Result(call=call, response=report.cure, failure=failure, report=report)
+        report, cure = await self._cure(FailedCall(call=call, failure=failure), diagnosis)
+        return Result(call=call, response=cure, failure=failure, report=report)
 
     async def _heal_meanwhile(
         self, call: Call, attempt: asyncio.Task[Response], began: datetime, start: float
@@ -155,7 +153,7 @@ class EndpointHealer:
             healing = await self._wait_for_late_answer(call, attempt, healing)
         seconds = self._clock.monotonic() - heal_start
         report = self._write_down(failed, diagnosis, healing, diagnosed_at, seconds)
-        return Result(call=call, response=report.cure, failure=failure, report=report)
+        return Result(call=call, response=healing.cure, failure=failure, report=report)
 
     async def _wait_for_late_answer(
         self, call: Call, attempt: asyncio.Task[Response], healing: Healing[Response]
@@ -178,6 +176,12 @@ class EndpointHealer:
         )
         return replace(healing, attempts=(*healing.attempts, late), cure=cure)
 
+    async def _cure(self, failed: FailedCall, diagnosis: Diagnosis) -> tuple[EndpointReport, Response | None]:
+        diagnosed_at, start = self._clock.now(), self._clock.monotonic()
+        healing = await self._run(failed, diagnosis)
+        seconds = self._clock.monotonic() - start
+        return self._write_down(failed, diagnosis, healing, diagnosed_at, seconds), healing.cure
+
     async def _run(self, failed: FailedCall, diagnosis: Diagnosis) -> Healing[Response]:
         if not self._settings.enable_auto_healing or not failed.call.policy.levels:
             return Healing((), None, None)
@@ -194,7 +198,7 @@ class EndpointHealer:
         diagnosed_at: datetime,
         seconds: float,
     ) -> EndpointReport:
-        report: EndpointReport = HealingReport(
+        whole: EndpointReport = HealingReport(
             id=failed.call.id,
             patient="endpoint",
             origin=failed.call.origin,
@@ -209,6 +213,7 @@ class EndpointHealer:
             heal_seconds=seconds,
             predicted=healing.predicted,
         )
+        report = without_bodies(whole)
         if report.origin == "probe":
             window = self._fetcher.admission.window(failed.call.endpoint)
             window.record_probed(truthful=report.healed)

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,14 @@ from autonomous_healing.endpoint_healing.codes import ERROR_TYPE
 from autonomous_healing.healing import Attempt, HealingReport, Outcome
 
 EndpointReport = HealingReport[FailedCall, Response]
+
+
+def without_bodies(report: EndpointReport) -> EndpointReport:
+    """The same, less what was said in full: thousands of reports are held, and an answer may be megabytes."""
+    failure, cure = report.case.failure, report.cure
+    answer = failure.answer and replace(failure.answer, body=b"")
+    case = replace(report.case, failure=replace(failure, answer=answer, record=None))
+    return replace(report, case=case, cure=cure and replace(cure, body=b"", record=None))
 
 
 @dataclass(frozen=True, slots=True)
