@@ -296,6 +296,8 @@ def lasting(question: Question, ended: float, **only: Any) -> Fault:
         (KEY_REST - 0.5, {"key": "one"}, Met.AFTERMATH),
         (KEY_REST + 0.5, {"key": "one"}, Met.NOTHING),
         (-1.0, {"endpoint": "/another"}, Met.NOTHING),
+        (-1.0, {"host": 0}, Met.FAULT),
+        (0.5, {"host": 0}, Met.NOTHING),
     ],
 )
 def test_a_call_that_was_not_made_is_put_down_to_what_can_have_kept_it_away(

@@ -266,6 +266,9 @@ def _lasts(fault: Fault, answer: Answer, rest: float) -> bool:
 
 
 def _rest(fault: Fault) -> float:
+    """Where one host of several was hit, its open circuit keeps nothing away: the others are asked."""
+    if fault.host is not None:
+        return 0.0
     return KEY_REST if fault.key is not None else CIRCUIT_REST
 
 
