@@ -139,6 +139,10 @@ def timed_out() -> Unanswered:
     return Unanswered(Trouble.TIMED_OUT, "no answer within 10.0s")
 
 
+def too_large() -> Unanswered:
+    return Unanswered(Trouble.TOO_LARGE, "answer larger than 16777216 bytes")
+
+
 class ScriptedUpstream(Upstream):
     """The providers: truthful, unless a script says otherwise. Writes down what it was asked."""
 

@@ -45,6 +45,7 @@ def test_an_upstreams_words_become_one_short_printable_line() -> None:
         (codes.PLAN_LIMITED, ("Verify credentials (manual)", "Consider upgrading the plan")),
         (codes.SERVER_ERROR, ("Waiting for recovery",)),
         (codes.UNREACHABLE, ("Check local network and DNS",)),
+        (codes.TOO_LARGE, ("Consider raising healing.max_answer_mb",)),
         (codes.UNPARSABLE, ("Check provider change log",)),
         (codes.FROZEN, ("Check provider change log",)),
         ("SYS.LATENCY", ("Monitoring for recovery",)),

@@ -11,7 +11,7 @@ from tests.world import World, said
 from autonomous_healing.endpoint_healing.assembly import build_strategies
 from autonomous_healing.endpoint_healing.call import FailedCall, Response
 from autonomous_healing.endpoint_healing.catalog import SOURCE_IDS
-from autonomous_healing.endpoint_healing.codes import ERROR_TYPE, PLAN_LIMITED, SERVER_ERROR
+from autonomous_healing.endpoint_healing.codes import ERROR_TYPE, PLAN_LIMITED, SERVER_ERROR, TOO_LARGE
 from autonomous_healing.endpoint_healing.fidelity import Fidelity
 from autonomous_healing.endpoint_healing.strategies import CASCADE, Cascade, EndpointStrategy
 from autonomous_healing.endpoint_healing.strategies.cascade import Permitted
@@ -100,6 +100,11 @@ def test_a_plan_that_lacks_the_data_makes_keys_and_retries_pointless(source: str
     names = claimed(PLAN_LIMITED, source)
     assert "use_cached_data" in names
     assert not {"rotate_api_key", "fred_rotate_api_key", "exponential_backoff_retry"} & set(names)
+
+
+@pytest.mark.parametrize("source", SOURCE_IDS)
+def test_who_says_too_much_is_asked_for_less_and_not_for_the_same_again(source: str) -> None:
+    assert claimed(TOO_LARGE, source) == ["reduce_request_size", "use_cached_data"]
 
 
 def test_what_is_switched_off_claims_nothing() -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.world import QUESTIONS, Turn, World, json_of, no_answer, said, timed_out
+from tests.world import QUESTIONS, Turn, World, json_of, no_answer, said, timed_out, too_large
 
 from autonomous_healing.drills.twins import FaultKind
 from autonomous_healing.endpoint_healing.call import Response
@@ -23,6 +23,7 @@ from autonomous_healing.endpoint_healing.codes import (
     SERVER_ERROR,
     STALE,
     TIMEOUT,
+    TOO_LARGE,
     UNPARSABLE,
     UNREACHABLE,
 )
@@ -70,6 +71,7 @@ EVERY_CODE: list[tuple[str, Turn, str]] = [
     ("yahoo_finance/quote", timed_out(), TIMEOUT),
     ("yahoo_finance/quote", said(408), TIMEOUT),
     ("yahoo_finance/quote", no_answer(), UNREACHABLE),
+    ("yahoo_finance/quote", too_large(), TOO_LARGE),
     ("polygon_io/v2/aggs", said(429, {"status": "ERROR", "error": "slow down"}), RATE_LIMITED),
     ("yahoo_finance/quote", said(429, "Too Many Requests"), CLIENT_BLOCKED),
     ("yahoo_finance/quote", said(999, "<html>"), CLIENT_BLOCKED),

@@ -94,6 +94,8 @@ def test_blame_goes_by_the_code_and_by_other_keys(code: str, another_key_works: 
     match code:
         case "API.CALLER_ERROR":
             assert blame is Blame.CALLER
+        case "API.TOO_LARGE":
+            assert blame is Blame.PROXY
         case _ if code in KEY_CODES and another_key_works:
             assert blame is Blame.KEY
         case _ if code.startswith("DATA."):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from tests.clock import ManualClock
-from tests.world import TRUTH, Held, Turn, World, no_answer, said, timed_out
+from tests.world import TRUTH, Held, Turn, World, no_answer, said, timed_out, too_large
 
 from autonomous_healing.drills.twins import FaultKind
 from autonomous_healing.endpoint_healing.call import Finding, Response
@@ -16,6 +16,7 @@ from autonomous_healing.endpoint_healing.codes import (
     QUOTA_EXHAUSTED,
     SERVER_ERROR,
     TIMEOUT,
+    Blame,
 )
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.fetch import Hop
@@ -64,6 +65,16 @@ async def test_each_blame_moves_only_what_it_should(turn: Turn, failures: int, f
     world.upstream.says("https", turn)
     await world.failed(world.call(AGGS))
     assert moved(world, AGGS) == (failures, failures, [first_key.value, "ok"])
+
+
+async def test_an_answer_that_is_larger_than_we_take_is_our_limit_and_nobody_s_fault() -> None:
+    world = World()
+    world.upstream.says("https", too_large())
+    for _ in range(20):
+        failure = (await world.failed(world.call(AGGS))).failure
+        assert failure.blame is Blame.PROXY
+    assert moved(world, AGGS) == (0, 0, ["ok", "ok"])
+    assert {one.state for one in world.admission.breakers()} == {BreakerState.CLOSED}
 
 
 async def test_the_last_key_s_refusal_is_the_provider_s() -> None:

@@ -70,6 +70,7 @@ class Trouble(StrEnum):
     TIMED_OUT = "timed_out"
     SOFT_TIMEOUT = "soft_timeout"  #: the attempt goes on in the background
     UNREACHABLE = "unreachable"
+    TOO_LARGE = "too_large"  #: larger than we take
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ AUTH_REJECTED = "API.AUTH_REJECTED"
 PLAN_LIMITED = "API.PLAN_LIMITED"
 SERVER_ERROR = "API.SERVER_ERROR"
 UNREACHABLE = "API.UNREACHABLE"
+TOO_LARGE = "API.TOO_LARGE"
 QUOTA_EXHAUSTED = "API.QUOTA_EXHAUSTED"
 CALLER_ERROR = "API.CALLER_ERROR"
 UNPARSABLE = "DATA.UNPARSABLE"
@@ -27,6 +28,7 @@ ERROR_TYPE = {
     PLAN_LIMITED: "auth_error_403",
     SERVER_ERROR: "server_error_5xx",
     UNREACHABLE: "network_error",
+    TOO_LARGE: "invalid_data",
     QUOTA_EXHAUSTED: "quota_exceeded",
     UNPARSABLE: "parsing_error",
     MISSING: "missing_data",
@@ -45,6 +47,7 @@ MEANING = {
     PLAN_LIMITED: "the key is valid but its plan lacks this data",
     SERVER_ERROR: "the upstream is unavailable",
     UNREACHABLE: "network connectivity problem",
+    TOO_LARGE: "the answer is larger than we take",
     QUOTA_EXHAUSTED: "the plan's quota for this window is used up",
     CALLER_ERROR: "the caller's request is wrong",
     UNPARSABLE: "the answer is not in the format that was due",
@@ -77,6 +80,8 @@ def blame_for(code: str, *, another_key_works: bool) -> Blame:
     """By the evidence of one call (spec: endpoint healing, section 5)."""
     if code == CALLER_ERROR:
         return Blame.CALLER
+    if code == TOO_LARGE:
+        return Blame.PROXY
     if code in KEY_CODES and another_key_works:
         return Blame.KEY
     return Blame.DATA if code.startswith("DATA.") else Blame.PROVIDER

@@ -10,6 +10,7 @@ from autonomous_healing.endpoint_healing.codes import (
     RATE_LIMITED,
     SERVER_ERROR,
     TIMEOUT,
+    TOO_LARGE,
     UNREACHABLE,
 )
 from autonomous_healing.healing import Diagnosis, Severity
@@ -36,6 +37,8 @@ def _recognise(failure: Failure) -> tuple[str, float]:
             return TIMEOUT, 0.95
         case Failure(trouble=Trouble.UNREACHABLE):
             return UNREACHABLE, 0.9
+        case Failure(trouble=Trouble.TOO_LARGE):
+            return TOO_LARGE, 0.99
         case Failure(finding=found) if found is not None:
             return found.code, found.confidence
         case Failure(status=int(status)):

@@ -266,7 +266,7 @@ class Fetcher:
             return Blame.CALLER
         blame = blame_for(code, another_key_works=keys.can_rotate(endpoint.name, failure.key_alias))
         match blame:
-            case Blame.CALLER | Blame.KEY:
+            case Blame.CALLER | Blame.KEY | Blame.PROXY:
                 breaker.release_trial()
             case _:
                 self.admission.window(endpoint).record_failure()

@@ -72,7 +72,7 @@ class Upstream:
             async for chunk in response.content.iter_any():
                 body += chunk
                 if len(body) > self._max_body:
-                    raise Unanswered(Trouble.UNREACHABLE, f"answer larger than {self._max_body} bytes")
+                    raise Unanswered(Trouble.TOO_LARGE, f"answer larger than {self._max_body} bytes")
             names = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status, names, bytes(body))
 

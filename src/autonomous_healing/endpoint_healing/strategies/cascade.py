@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from autonomous_healing.endpoint_healing.call import FailedCall, Response
-from autonomous_healing.endpoint_healing.codes import ERROR_TYPE, PLAN_LIMITED
+from autonomous_healing.endpoint_healing.codes import ERROR_TYPE, PLAN_LIMITED, TOO_LARGE
 from autonomous_healing.endpoint_healing.fidelity import Fidelity
 from autonomous_healing.healing import CannotHeal, Diagnosis
 from autonomous_healing.resilience import Deadline
@@ -112,6 +112,9 @@ CASCADE: Mapping[str, Mapping[str, Sequence[str]]] = {
 #: What a plan that lacks the data makes pointless.
 NOT_FOR_PLANS = frozenset({RETRY, FRED_KEY, KEY})
 
+#: The same question would bring as much again.
+FOR_THE_LARGE = (SMALLER, COPY)
+
 #: Risk of giving each level (spec: safety, section 1).
 RISK = {
     Fidelity.EXACT: 1,
@@ -171,6 +174,8 @@ class Cascade:
         names = CASCADE[ERROR_TYPE[diagnosis.code]][source]
         if diagnosis.code == PLAN_LIMITED:
             names = [name for name in names if name not in NOT_FOR_PLANS]
+        if diagnosis.code == TOO_LARGE:
+            names = FOR_THE_LARGE
         return [
             Permitted(self.strategies[name], origin, diagnosis.confidence)
             for name in names
