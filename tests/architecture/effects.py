@@ -9,6 +9,7 @@ from tests.architecture.reading import Offence, Source, imported, last_name
 BULKHEADS = {
     "agents/agent.py": "one poisoned item must not end the agent",
     "agents/orchestrator.py": "a crashed worker is started again",
+    "proxy/healing_proxy.py": "one request that nobody foresaw must not end as a dropped connection",
     "healing/loop.py": "a broken strategy must not cost the user the next one",
 }
 

@@ -219,3 +219,21 @@ def test_what_can_stand_together_is_accepted(tmp_path: Path, text: str) -> None:
     file = tmp_path / "healing_config.yaml"
     file.write_text(text)
     load_settings(file, {})
+
+
+def test_what_cannot_stand_together_is_told_beside_what_is_wrong_by_itself(tmp_path: Path) -> None:
+    file = tmp_path / "healing_config.yaml"
+    file.write_text(
+        "healing: {request_budget: -1, soft_timeout: {min: 9.0}, allow: [stale], allow_max: [exact]}\n"
+        "sources: {yahoo: {hosts: ['http://x']}}\n"
+    )
+
+    with pytest.raises(BadSettings) as told:
+        load_settings(file, {})
+
+    assert {fault.path for fault in told.value.faults} == {
+        "healing.request_budget",
+        "healing.soft_timeout.min",
+        "healing.allow",
+        "sources.yahoo",
+    }

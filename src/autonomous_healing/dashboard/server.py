@@ -34,6 +34,9 @@ class PortTaken(OSError):
         super().__init__(errno.EADDRINUSE, f"port {port} is taken; set server.dashboard_port to another one")
         self.port = port
 
+    def __str__(self) -> str:
+        return str(self.strerror)
+
 
 class Dashboard:
     """Shows the rooms to browsers and programs. `run` follows what happens, `serve` answers."""

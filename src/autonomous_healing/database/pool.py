@@ -155,6 +155,8 @@ class Database:
             if isinstance(fault, TimeoutError):
                 raise self._doubt(fault) from fault
             raise
+        except asyncpg.QueryCanceledError as fault:
+            raise DatabaseAway(f"took longer than the statement timeout: {fault}") from fault
         except AWAY as fault:
             abandon(connection)  # it may stand in the middle of a statement, where no reset is possible
             raise self._doubt(fault) from fault

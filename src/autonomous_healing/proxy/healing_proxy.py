@@ -1,5 +1,6 @@
 """Where users' requests come in: understood, answered through the healer, told where the answer is from."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,6 +16,8 @@ from autonomous_healing.proxy.provenance import Reply, refusal, reply_to
 from autonomous_healing.proxy.quote_board import board, symbols_of
 from autonomous_healing.proxy.routes import BadRequest, NoRoute, RouteTable, single_values
 from autonomous_healing.resilience import Clock, Deadline, NewId
+
+log = logging.getLogger(__name__)
 
 #: Headers of a caller that may go on to a provider: they say who asks for what, and hold no secret.
 FORWARDED = ("traceparent", "tracestate", "x-request-id")
@@ -62,6 +65,10 @@ class HealingProxy:
             return refusal(400, "Bad request", str(wrong))
         except NoRoute as lost:
             return refusal(404, "Unknown route", str(lost), known=lost.known)
+        except Exception:  # one request that nobody foresaw must not end as a dropped connection
+            incident = str(self._new_id())
+            log.exception("request_crashed", extra={"incident": incident, "path": request.path})
+            return refusal(500, "Unexpected fault", f"incident {incident} is in the log")
 
     async def _answer(self, request: Request) -> Reply:
         if request.path.startswith(TRAILS):

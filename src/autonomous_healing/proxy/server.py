@@ -22,6 +22,9 @@ class PortTaken(OSError):
         super().__init__(errno.EADDRINUSE, f"port {port} is taken")
         self.port = port
 
+    def __str__(self) -> str:
+        return str(self.strerror)
+
 
 class ProxyServer:
     """Accepts, hands on, drains."""

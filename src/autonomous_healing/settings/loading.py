@@ -1,5 +1,6 @@
 """From file and environment to frozen settings, or to the list of everything that is wrong with them."""
 
+import copy
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,10 +47,43 @@ def _validated(tree: Mapping[str, Any], origin: str) -> Settings:
         # By way of JSON, where strict types still take a list for a tuple and 5 for 5.0.
         settings = Settings.model_validate_json(msgspec.json.encode(tree))
     except ValidationError as error:
-        raise BadSettings(origin, faults_of(error, Settings)) from None
+        found = faults_of(error, Settings)
+        raise BadSettings(origin, [*found, *_contradictions_beside(tree, error, found)]) from None
     if faults := contradictions(settings):
         raise BadSettings(origin, faults)
     return settings
+
+
+def _contradictions_beside(
+    tree: Mapping[str, Any], error: ValidationError, found: Sequence[Fault]
+) -> list[Fault]:
+    """What else cannot stand together, with defaults in place of what is wrong by itself."""
+    mended = copy.deepcopy(dict(tree))
+    for finding in error.errors(include_url=False):
+        _put_default(mended, finding["loc"])
+    try:
+        settings = Settings.model_validate_json(msgspec.json.encode(mended))
+    except ValidationError:  # wrong in a way that no default mends, such as two settings of one section
+        return []
+    told = [fault.path for fault in found]
+    return [
+        fault for fault in contradictions(settings) if not any(fault.path.startswith(one) for one in told)
+    ]
+
+
+def _put_default(tree: dict[str, Any], path: Sequence[str | int]) -> None:
+    """The default at that path, or nothing where there is none; a faulty list goes as a whole."""
+    default: Any = _defaults()
+    for n, part in enumerate(path):
+        default = default.get(part) if isinstance(default, dict) else None
+        inner = tree.get(str(part))
+        if n == len(path) - 1 or not isinstance(inner, dict):
+            if default is None:
+                tree.pop(str(part), None)
+            else:
+                tree[str(part)] = default
+            return
+        tree = inner
 
 
 class _UniqueKeys(yaml.SafeLoader):

@@ -31,6 +31,8 @@ def configure_logging(settings: LoggingSettings) -> None:
     logging.basicConfig(level=settings.level.upper(), handlers=handlers, force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Whoever sends what is no HTTP would fill the log with tracebacks, and with whatever the line held.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 
 def _formatter(as_text: bool) -> logging.Formatter:
