@@ -13,6 +13,7 @@ from tests.world import QUESTIONS, World
 
 from autonomous_healing.drills.twins import FaultKind
 from autonomous_healing.endpoint_healing.call import Call, Finding
+from autonomous_healing.endpoint_healing.fetch import Reading
 from autonomous_healing.endpoint_healing.records import Record
 from autonomous_healing.endpoint_healing.upstream import Answer
 
@@ -41,7 +42,11 @@ def healthy(place: str) -> tuple[Call, Any]:
 
 def judged(call: Call, document: object, status: int = 200) -> Finding | Record | None:
     body = document if isinstance(document, bytes) else msgspec.json.encode(document)
-    return WORLD.fetcher.judge(call, "https://host.test", Answer(status, {}, body))
+    judging = WORLD.fetcher.judge(call, "https://host.test", Answer(status, {}, body))
+    with pytest.raises(StopIteration) as judged_at_once:  # nothing so small is waited for
+        judging.send(None)
+    reading: Reading = judged_at_once.value.value
+    return reading.finding or reading.record
 
 
 def leaves(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -1,6 +1,8 @@
 """One attempt at one target: admitted, sent, judged, and counted where it belongs."""
 
 import asyncio
+from datetime import datetime
+from threading import get_ident
 
 import pytest
 from tests.clock import ManualClock
@@ -19,7 +21,8 @@ from autonomous_healing.endpoint_healing.codes import (
     Blame,
 )
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
-from autonomous_healing.endpoint_healing.fetch import Hop
+from autonomous_healing.endpoint_healing.fetch import LARGE, Hop
+from autonomous_healing.endpoint_healing.freshness import AlwaysOpen
 from autonomous_healing.endpoint_healing.keys import KeyState
 from autonomous_healing.endpoint_healing.upstream import Answer
 from autonomous_healing.healing import CannotHeal
@@ -335,14 +338,40 @@ async def test_a_redirect_is_no_cure() -> None:
         await world.fetcher.ask_again(world.call(CHART), world.deadline(), Hop())
 
 
+class HoursOfThreads(AlwaysOpen):
+    """Notes in which threads the market's hours are asked for."""
+
+    def __init__(self) -> None:
+        self.threads: list[int] = []
+
+    def open_seconds(self, start: datetime, end: datetime) -> float:
+        self.threads.append(get_ident())
+        return super().open_seconds(start, end)
+
+
+@pytest.mark.parametrize(("padding", "beside"), [(0, False), (LARGE, True)])
+async def test_a_large_answer_is_judged_beside_the_event_loop_but_compared_in_it(
+    padding: int, beside: bool
+) -> None:
+    hours = HoursOfThreads()
+    world = World(hours=hours)
+    call = world.call("yahoo_finance/quote")
+    truth = world.upstream.truth(world.url_of(call))
+    world.upstream.says("https", said(200, truth.body + b" " * padding))
+    assert isinstance(await world.fetch(call), Response)
+    assert [thread != get_ident() for thread in hours.threads] == [beside]
+    assert isinstance(await world.fetch(call), Response)
+    assert [thread != get_ident() for thread in hours.threads[1:]] == [beside, False]
+
+
 async def test_what_was_put_together_is_judged_like_any_other() -> None:
     world = World()
     call = world.call(CHART)
     part = await world.fetch(call)
     assert isinstance(part, Response)
-    assert world.fetcher.rejudged(call, part, part.body).record == part.record
+    assert (await world.fetcher.rejudged(call, part, part.body)).record == part.record
     with pytest.raises(CannotHeal, match="put together: no chart in the answer"):
-        world.fetcher.rejudged(call, part, b"{}")
+        await world.fetcher.rejudged(call, part, b"{}")
 
 
 async def test_a_failure_keeps_what_the_provider_said() -> None:

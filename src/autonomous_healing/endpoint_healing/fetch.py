@@ -1,8 +1,10 @@
 """One attempt at one target: admitted, sent, judged, and counted where it belongs."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from autonomous_healing.endpoint_healing.admission import Admission, Refused
 from autonomous_healing.endpoint_healing.cache import ResponseCache
@@ -29,6 +31,17 @@ RELAYED = ("cache-control", "etag", "last-modified", "expires", "location", "con
 
 #: Characters of a message that are kept; cut only after redaction, or half a key would be left.
 MESSAGE = 200
+
+
+#: Larger answers are judged beside the event loop: a megabyte takes some 10 ms, which others would wait.
+LARGE = 1_048_576
+
+T = TypeVar("T")
+
+
+async def aside(size: int, work: Callable[..., T], *args: Any) -> T:
+    """`work(*args)`, in a thread where it is about more bytes than others should wait for."""
+    return await asyncio.to_thread(work, *args) if size > LARGE else work(*args)
 
 
 class FetchFailed(Exception):
@@ -61,6 +74,17 @@ class Hop:
 
 
 FIRST = Hop()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What an answer says, and the first thing that is wrong with it."""
+
+    finding: Finding | None = None
+    record: Record | None = None
+
+
+UNREAD = Reading()
 
 
 class Fetcher:
@@ -124,20 +148,13 @@ class Fetcher:
         p95 = self.admission.window(endpoint).p95_seconds() or 2 * endpoint.source.expected_response
         return min(max(settings.factor * p95, settings.min), settings.max)
 
-    def judge(self, call: Call, host: str, answer: Answer) -> Finding | Record | None:
+    async def judge(self, call: Call, host: str, answer: Answer) -> Reading:
         """By rule and shape, then plausibility, freshness and movement; the first finding counts."""
-        read = read_answer(
-            call.endpoint.source.id, call.endpoint.name, answer.status, answer.body, call.params
-        )
-        if read is None or isinstance(read, Finding):
-            return read
         now = self._clock.now()
-        return (
-            self._judges.plausibility.judge(read, call.params, now)
-            or self._judges.freshness.judge(read, call, now)
-            or self._judges.frozen.judge(read, call, host, now)
-            or read
-        )
+        reading = await aside(len(answer.body), self._read, call, answer, now)
+        if reading.record is None or reading.finding:
+            return reading
+        return replace(reading, finding=self._judges.frozen.judge(reading.record, call, host, now))
 
     def cannot_ask_again(self, source: Source) -> str | None:
         """Why no extra call to this source may be decided now, or None."""
@@ -160,12 +177,26 @@ class Fetcher:
             raise CannotHeal(f"HTTP {answer.status}: redirected elsewhere")
         return answer
 
-    def rejudged(self, call: Call, part: Response, body: bytes) -> Response:
+    async def rejudged(self, call: Call, part: Response, body: bytes) -> Response:
         """A body put together from parts, judged like any other; raises `CannotHeal`."""
-        verdict = self.judge(call, part.host, Answer(part.status, {}, body))
-        if isinstance(verdict, Finding):
-            raise CannotHeal(f"put together: {verdict.message}")
-        return replace(part, body=body, record=verdict, headers={})
+        reading = await self.judge(call, part.host, Answer(part.status, {}, body))
+        if reading.finding:
+            raise CannotHeal(f"put together: {reading.finding.message}")
+        return replace(part, body=body, record=reading.record, headers={})
+
+    def _read(self, call: Call, answer: Answer, now: datetime) -> Reading:
+        """All that needs no memory of other answers, so that it can be done beside the event loop."""
+        read = read_answer(
+            call.endpoint.source.id, call.endpoint.name, answer.status, answer.body, call.params
+        )
+        if isinstance(read, Finding):
+            return Reading(finding=read)
+        if read is None:
+            return Reading()
+        finding = self._judges.plausibility.judge(read, call.params, now) or self._judges.freshness.judge(
+            read, call, now
+        )
+        return Reading(finding=finding, record=read)
 
     async def _exchange(
         self, call: Call, host: str, key: Key | None, seconds: float, began: datetime, *, fresh: bool
@@ -178,15 +209,14 @@ class Fetcher:
         except Unanswered as none:
             return self._failure(call, host, key, began, start, trouble=none.trouble, message=str(none))
         if answer.status == 304:
-            unasked = Finding(MISSING, "HTTP 304, although no copy was spoken of")
-            return self._failure(call, host, key, began, start, answer=answer, finding=unasked)
+            unasked = Reading(finding=Finding(MISSING, "HTTP 304, although no copy was spoken of"))
+            return self._failure(call, host, key, began, start, answer=answer, reading=unasked)
         if 300 <= answer.status < 400:
             return self._response(call, host, answer, None)
-        verdict = self.judge(call, host, answer)
-        if isinstance(verdict, Finding) or answer.status >= 400:
-            finding = verdict if isinstance(verdict, Finding) else None
-            return self._failure(call, host, key, began, start, answer=answer, finding=finding)
-        return self._response(call, host, answer, verdict)
+        reading = await self.judge(call, host, answer)
+        if reading.finding or answer.status >= 400:
+            return self._failure(call, host, key, began, start, answer=answer, reading=reading)
+        return self._response(call, host, answer, reading.record)
 
     def _response(self, call: Call, host: str, answer: Answer, record: Record | None) -> Response:
         redaction = self._judges.redaction
@@ -213,11 +243,11 @@ class Fetcher:
         start: float,
         *,
         answer: Answer | None = None,
-        finding: Finding | None = None,
+        reading: Reading = UNREAD,
         trouble: Trouble | None = None,
         message: str = "",
     ) -> Failure:
-        redaction = self._judges.redaction
+        redaction, finding = self._judges.redaction, reading.finding
         if answer is not None and not message:
             message = finding.message if finding else f"HTTP {answer.status}"
         failure = Failure(
@@ -231,7 +261,7 @@ class Fetcher:
             key_alias=key.alias if key else None,
             message=redaction.text(message)[:MESSAGE],
             answer=_bad_answer(answer, redaction) if answer else None,
-            record=_old_record(call, answer, finding),
+            record=reading.record if finding and finding.code in (STALE, FROZEN) else None,
         )
         return replace(failure, retry_after=self._time_of_return(failure, answer))
 
@@ -291,11 +321,3 @@ def _relayed(headers: Mapping[str, str], redaction: Redaction) -> dict[str, str]
 def _bad_answer(answer: Answer, redaction: Redaction) -> BadAnswer:
     kind = answer.headers.get("content-type", "application/octet-stream")
     return BadAnswer(answer.status, kind, redaction.body(answer.body))
-
-
-def _old_record(call: Call, answer: Answer | None, finding: Finding | None) -> Record | None:
-    """What a well-formed answer says that was refused only for its age."""
-    if answer is None or finding is None or finding.code not in (STALE, FROZEN):
-        return None
-    read = read_answer(call.endpoint.source.id, call.endpoint.name, answer.status, answer.body, call.params)
-    return None if isinstance(read, Finding) else read

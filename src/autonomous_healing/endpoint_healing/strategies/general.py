@@ -18,7 +18,7 @@ from autonomous_healing.endpoint_healing.codes import (
     UNPARSABLE,
 )
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
-from autonomous_healing.endpoint_healing.fetch import Fetcher, Hop
+from autonomous_healing.endpoint_healing.fetch import Fetcher, Hop, aside
 from autonomous_healing.endpoint_healing.fidelity import Fidelity
 from autonomous_healing.endpoint_healing.freshness import speaks_of_the_past
 from autonomous_healing.endpoint_healing.records import Bars, Description, Quote, Rates, Series
@@ -226,4 +226,6 @@ class ReduceRequestSize:
             pages.append(await self.fetcher.ask_again(page, deadline, Hop(host=case.failure.host)))
         if plan.join is None:
             return replace(pages[0], fidelity=Fidelity.REDUCED, truncated=True)
-        return self.fetcher.rejudged(case.call, pages[0], plan.join([page.body for page in pages]))
+        bodies = [page.body for page in pages]
+        whole = await aside(sum(map(len, bodies)), plan.join, bodies)
+        return await self.fetcher.rejudged(case.call, pages[0], whole)
