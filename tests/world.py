@@ -249,7 +249,7 @@ class World:
     def call(self, place: str, allow: str = ALL_LEVELS, origin: Origin = "live", /, **params: str) -> Call:
         """The usual question for that endpoint, with changes; an empty change takes a parameter away."""
         endpoint = self.endpoint(place)
-        asked = {**endpoint.defaults, **QUESTIONS[place], **params}
+        asked = endpoint.asked({**QUESTIONS[place], **params})
         return Call(
             id=self.new_id(),
             endpoint=endpoint,

@@ -20,7 +20,7 @@ WORLD = World()
 
 PATHS = [
     ("yahoo_finance/chart", None, "/v8/finance/chart/AAPL?interval=1d&range=5d"),
-    ("fred_api/series", "k&y", "/fred/series?file_type=json&series_id=DGS10&api_key=k%26y"),
+    ("fred_api/series", "k&y", "/fred/series?series_id=DGS10&file_type=json&api_key=k%26y"),
     (
         "polygon_io/v2/aggs",
         "k",

@@ -30,6 +30,12 @@ ROUTES = [
     ),
     ("/api/fred/series", {"series_id": "GDP"}, "fred_api/series", {"series_id": "GDP", "file_type": "json"}),
     (
+        "/api/fred/series",
+        {"series_id": "GDP", "file_type": "xml"},
+        "fred_api/series",
+        {"series_id": "GDP", "file_type": "json"},
+    ),
+    (
         "/api/fred/observations",
         {"series_id": "GDP"},
         "fred_api/observations",

@@ -86,13 +86,13 @@ _ENDPOINTS: dict[str, tuple[tuple[str, str, tuple[str, ...], DataKind, dict[str,
         ),
     ),
     "fred_api": (
-        ("/series", "/fred/series", ("/series",), DataKind.REFERENCE, {"file_type": "json"}),
+        ("/series", "/fred/series", ("/series",), DataKind.REFERENCE, {}),
         (
             "/observations",
             "/fred/series/observations",
             ("/observations", "/series/observations"),
             DataKind.MACRO,
-            {"file_type": "json"},
+            {},
         ),
     ),
     "polygon_io": (
@@ -105,6 +105,10 @@ _ENDPOINTS: dict[str, tuple[tuple[str, str, tuple[str, ...], DataKind, dict[str,
         ("/pair", "/v6/{key}/pair/{base}/{target}", ("/pair/{base}/{target}",), DataKind.FX, {}),
     ),
 }
+
+
+#: FRED answers in XML unless told otherwise, and we read JSON.
+_ALWAYS = {"fred_api": {"file_type": "json"}}
 
 
 def build_source(source_id: str, settings: SourceSettings) -> Source:
@@ -135,6 +139,7 @@ def build_endpoints(sources: Mapping[str, SourceSettings]) -> tuple[Endpoint, ..
             kind=kind,
             timeout=settings.timeout,
             defaults=defaults,
+            always=_ALWAYS.get(source_id, {}),
         )
         for source_id, settings in sources.items()
         if settings.enabled

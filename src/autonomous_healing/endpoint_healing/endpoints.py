@@ -2,7 +2,7 @@
 
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Literal
@@ -59,12 +59,17 @@ class Endpoint:
     kind: DataKind
     timeout: float = 10.0  #: seconds for one attempt
     defaults: Mapping[str, str]  #: parameters added where the caller gave none
+    always: Mapping[str, str] = field(default_factory=dict)  #: and those that are ours, whatever it gave
 
     @cached_property
     def path_params(self) -> frozenset[str]:
         """Parameters that stand in the path, the key aside."""
         names = {name for _, name, _, _ in string.Formatter().parse(self.path) if name}
         return frozenset(names - {"key"})
+
+    def asked(self, params: Mapping[str, str]) -> dict[str, str]:
+        """The parameters of a question as they are sent."""
+        return {**self.defaults, **params, **self.always}
 
     @property
     def place(self) -> str:

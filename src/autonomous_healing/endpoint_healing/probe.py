@@ -33,7 +33,7 @@ class Prober:
         call = Call(
             id=self._new_id(),
             endpoint=probe.endpoint,
-            params={**probe.endpoint.defaults, **probe.params},
+            params=probe.endpoint.asked(probe.params),
             policy=Policy(),
             deadline=Deadline.after(self._clock, probe.timeout),
             origin="probe",

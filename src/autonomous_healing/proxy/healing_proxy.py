@@ -78,7 +78,7 @@ class HealingProxy:
             quote, symbols = self._quote, symbols_of(single_values(request.query))
 
             async def ask(symbol: str) -> Result:
-                params = {**quote.defaults, "symbol": symbol}
+                params = quote.asked({"symbol": symbol})
                 return await self._healer.answer(self._call(quote, params, request.headers))
 
             self._call(quote, {}, request.headers)  # a bad header is told before anything is asked

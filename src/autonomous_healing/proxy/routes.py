@@ -88,7 +88,7 @@ class RouteTable:
     def _params(
         self, endpoint: Endpoint, found: dict[str, str], query: Sequence[tuple[str, str]]
     ) -> dict[str, str]:
-        params = {**endpoint.defaults, **single_values(query), **found}
+        params = endpoint.asked({**single_values(query), **found})
         for name in [name for name in params if name.lower() in endpoint.source.secret_params]:
             del params[name]  # keys are ours to add
         if missing := sorted(name for name in endpoint.path_params if not params.get(name)):
