@@ -1,12 +1,12 @@
 """Where the servers listen, each setting with a sentence. Frozen once read."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from autonomous_healing.resilience import Options
 
 
-class ServerSettings(BaseModel):
+class ServerSettings(Options):
     """Section `server` of the configuration."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     host: str = Field("127.0.0.1", min_length=1, description="Address that both servers listen on.")
     dashboard_port: int = Field(

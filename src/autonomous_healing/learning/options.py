@@ -2,18 +2,16 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from autonomous_healing.resilience import Options
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Decay = Annotated[float, Field(ge=0.5, lt=1.0)]
 Worth = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
-class _Options(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-
-class Quality(_Options):
+class Quality(Options):
     """How much an answer of each fidelity level is worth, next to the real thing."""
 
     exact: Worth = Field(default=1.0, description="The same answer from the same source.")
@@ -37,7 +35,7 @@ class Quality(_Options):
         }[level]
 
 
-class SlackExploration(_Options):
+class SlackExploration(Options):
     """When a little-tried strategy may go first because it costs almost nothing."""
 
     floor: Share = Field(default=0.03, description="Least probability of exploring.")
@@ -48,7 +46,7 @@ class SlackExploration(_Options):
     max_loss: Share = Field(default=0.01, description="Most predicted success that exploring may cost.")
 
 
-class LearningSettings(_Options):
+class LearningSettings(Options):
     """The nested learner: how fast its layers move, and what it may try."""
 
     enable_nested_learning: bool = Field(default=True, description="Off: the declared order is always kept.")
