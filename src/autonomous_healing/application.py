@@ -17,6 +17,7 @@ from autonomous_healing.agents import (
     DiagnosisAgent,
     HealingCoordinator,
     LearningAgent,
+    MissedReports,
     MonitoringAgent,
     Orchestrator,
     RecoveryWatch,
@@ -44,6 +45,9 @@ from autonomous_healing.settings import Settings
 
 #: Seconds that each part of a stop may take before it is cut short.
 LINE_SECONDS, FOLLOWER_SECONDS, DRAIN_SECONDS = 4.0, 3.0, 5.0
+
+#: Between two looks at which followers of the journal fell behind.
+MISSED_SECONDS = 60.0
 
 
 class Application:
@@ -138,12 +142,14 @@ class Application:
         self._learning = LearningAgent(
             self.journal.follow("learning"), self.learner, LearningStore(self.database), clock
         )
-        self.report_writer = ReportWriter(self.journal.follow("report_writer"), self.writer, clock)
+        self.report_writer = ReportWriter(self.writer, clock)
+        self.journal.write_to(self.report_writer.take)
         alerting = AlertingAgent(
             self.journal.follow("alerting"), self.alerts, parts.admission, self.endpoints, clock
         )
         self._line = self._crew(self._monitoring, diagnosis, coordinator)
         self._followers = self._crew(self._learning, self.report_writer, alerting)
+        self._missed = MissedReports(self.journal, (self._learning, alerting))
         self._bookkeeper = Bookkeeper(self._chores(), clock)
 
     def _build_doors(self) -> None:
@@ -198,6 +204,7 @@ class Application:
             Chore("health", 10.0, self._save_health),
             Chore("breakers", 5.0, self._save_breakers),
             Chore("agents", beat, save_statuses),
+            Chore("missed_reports", MISSED_SECONDS, self._missed.look),
             Chore("learning", self.settings.learning.snapshot_interval, self._learning.save),
         ]
 
@@ -230,6 +237,7 @@ class Application:
 
     async def _stop_followers(self) -> None:
         self.journal.close()
+        self.report_writer.stop()
         await self._followers.wait(FOLLOWER_SECONDS)
 
     async def _stop_ground(self) -> None:

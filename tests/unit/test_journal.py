@@ -103,6 +103,23 @@ def test_remembers_the_last_reports_and_counts_all() -> None:
     assert journal.recorded == 10
 
 
+def test_a_recorder_is_given_every_report_at_once_and_before_any_follower() -> None:
+    journal = Journal()
+    follower = journal.follow("learning", size=1)
+    heard: list[tuple[int, int]] = []
+    journal.write_to(lambda one: heard.append((one.id.int, len(follower))))
+    for number in range(3):
+        journal.record(report(number))
+    assert heard == [(0, 0), (1, 1), (2, 1)]
+    assert follower.missed == 2
+
+
+def test_counts_reports_by_patient() -> None:
+    journal = Journal()
+    journal.record(report(1))
+    assert (journal.recorded_of("endpoint"), journal.recorded_of("code")) == (1, 0)
+
+
 def test_knows_its_followers_by_name() -> None:
     journal = Journal()
     journal.follow("learning")

@@ -10,7 +10,7 @@ from autonomous_healing.agents.learning import LearningAgent
 from autonomous_healing.agents.monitoring import MonitoringAgent, build_targets
 from autonomous_healing.agents.options import MonitoringSettings, SupervisionSettings
 from autonomous_healing.agents.orchestrator import Orchestrator
-from autonomous_healing.agents.writing import Bookkeeper, Chore, ReportWriter
+from autonomous_healing.agents.writing import Bookkeeper, Chore, MissedReports, ReportWriter
 
 __all__ = [
     "Agent",
@@ -25,6 +25,7 @@ __all__ = [
     "DiagnosisAgent",
     "HealingCoordinator",
     "LearningAgent",
+    "MissedReports",
     "MonitoringAgent",
     "MonitoringSettings",
     "Orchestrator",

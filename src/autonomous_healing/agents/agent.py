@@ -93,6 +93,37 @@ class Worker(ABC):
         )
 
 
+class Recorder(Worker, Generic[In]):
+    """Takes each item at once, on the giver's time; at work until it is stopped."""
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        super().__init__(name, clock)
+        self._stopping = asyncio.Event()
+
+    @property
+    def waits(self) -> bool:
+        return self.state is AgentState.RUNNING
+
+    @abstractmethod
+    def record(self, item: In) -> None:
+        """The one thing this agent does; must not wait."""
+
+    def take(self, item: In) -> None:
+        """Never raises."""
+        try:
+            self.record(item)
+            self.succeeded()
+        except Exception as bug:  # one poisoned item must not cost its giver, for whom a user may wait
+            self.last_error = f"{type(bug).__name__} on one item"
+            log.exception("agent_item_failed", extra={"agent": self.name})
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> None:
+        await self._stopping.wait()
+
+
 class Inbox(Protocol[Out]):
     """What an agent reads: a belt, or a follower of the journal."""
 

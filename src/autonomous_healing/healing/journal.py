@@ -1,13 +1,16 @@
 """The one line that everything that heals writes, and that everyone who cares follows."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from autonomous_healing.healing.report import HealingReport
 
 Report = HealingReport[Any, Any]
+
+#: Called with each report before anybody follows it; must neither wait nor raise.
+Recorder = Callable[[Report], None]
 
 #: Reports a follower may be behind (spec: agents, section 1).
 FOLLOWER_SIZE = 4096
@@ -49,19 +52,38 @@ class Follower:
 
 
 class Journal:
-    """Writing never waits, for a user may be on hold; reading is by followers, each at its own pace."""
+    """Writing never waits, for a user may be on hold; reading is by followers, each at its own pace.
+
+    Followers that fall behind miss the oldest. Whoever may miss none is a recorder.
+    """
 
     def __init__(self, recent: int = 500) -> None:
-        self.recorded = 0
+        self._counts: Counter[str] = Counter()
+        self._recorders: list[Recorder] = []
         self._recent: deque[Report] = deque(maxlen=recent)
         self._followers: list[Follower] = []
         self._closed = False
 
     def record(self, report: Report) -> None:
-        self.recorded += 1
+        self._counts[report.patient] += 1
         self._recent.append(report)
+        for recorder in self._recorders:
+            recorder(report)
         for follower in self._followers:
             follower._give(report)
+
+    @property
+    def recorded(self) -> int:
+        """Reports so far."""
+        return self._counts.total()
+
+    def recorded_of(self, patient: str) -> int:
+        """Reports so far on "endpoint", "code" or "system"."""
+        return self._counts[patient]
+
+    def write_to(self, recorder: Recorder) -> None:
+        """Hand it every report from now on, at once."""
+        self._recorders.append(recorder)
 
     def follow(self, name: str, size: int = FOLLOWER_SIZE) -> Follower:
         """All reports from now on, in order, until the journal closes."""
