@@ -146,3 +146,17 @@ async def test_a_trail_tells_keys_by_their_alias() -> None:
     world.upstream.says("polygon%2Bone", FaultKind.UNAUTHORIZED)
     trail = world.trail(await world.get(PATHS["polygon_io"]))
     assert trail["failure"]["key_alias"] == "polygon_io#1"
+
+
+@pytest.mark.parametrize("name", ["api_key", "apikey", "apiKey", "token", "access_key", "key", "X-Api-Key"])
+async def test_a_caller_s_own_key_for_whatever_source_reaches_no_trail_and_no_table(name: str) -> None:
+    world = World()
+    world.upstream.says("https", said(503))
+    for source, path in PATHS.items():
+        sign = "&" if "?" in path else "?"
+        await world.get(f"{path}{sign}{name}=the-callers-own")
+        assert "the-callers-own" not in world.upstream.asked[-1].url, source
+    assert len(world.reports) == len(PATHS)
+    for report in world.reports:
+        told = [repr(report), *[repr(row.values) for row in rows_of(report)]]
+        assert not [one for one in told if "the-callers-own" in one]

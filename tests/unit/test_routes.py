@@ -162,6 +162,12 @@ def test_a_path_that_would_mean_something_else_is_refused(
         ("/api/alpha-vantage/query", "apikey"),
         ("/api/exchange-rate/latest/USD", "apikey"),
         ("/api/yahoo/chart/AAPL", "crumb"),
+        # a key of one source, sent to another by mistake
+        ("/api/yahoo/chart/AAPL", "apiKey"),
+        ("/api/fred/series", "token"),
+        ("/api/polygon/prev", "api-key"),
+        ("/api/alpha-vantage/query", "Access_Key"),
+        ("/api/exchange-rate/latest/USD", "key"),
     ],
 )
 def test_a_caller_s_own_key_is_dropped(path: str, name: str) -> None:

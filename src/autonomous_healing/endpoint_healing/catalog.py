@@ -53,18 +53,17 @@ def default_sources() -> dict[str, SourceSettings]:
     }
 
 
-#: id -> (display name, proxy path segment, where the key goes, secret parameters)
-_KNOWN: dict[str, tuple[str, str, Auth, frozenset[str]]] = {
-    "yahoo_finance": ("Yahoo Finance", "yahoo", Auth(), frozenset({"crumb"})),
-    "fred_api": ("FRED", "fred", Auth(place="query", name="api_key"), frozenset({"api_key"})),
-    "polygon_io": ("Polygon.io", "polygon", Auth(place="query", name="apiKey"), frozenset({"apikey"})),
+#: id -> (display name, proxy path segment, where the key goes)
+_KNOWN: dict[str, tuple[str, str, Auth]] = {
+    "yahoo_finance": ("Yahoo Finance", "yahoo", Auth()),
+    "fred_api": ("FRED", "fred", Auth(place="query", name="api_key")),
+    "polygon_io": ("Polygon.io", "polygon", Auth(place="query", name="apiKey")),
     "alpha_vantage": (
         "Alpha Vantage",
         "alpha-vantage",
         Auth(place="query", name="apikey"),
-        frozenset({"apikey"}),
     ),
-    "exchange_rate_api": ("Exchange Rate API", "exchange-rate", Auth(place="path"), frozenset({"apikey"})),
+    "exchange_rate_api": ("Exchange Rate API", "exchange-rate", Auth(place="path")),
 }
 
 SOURCE_IDS = tuple(_KNOWN)
@@ -113,13 +112,12 @@ _ALWAYS = {"fred_api": {"file_type": "json"}}
 
 def build_source(source_id: str, settings: SourceSettings) -> Source:
     """What we know of a provider with what the operator set."""
-    display_name, segment, auth, secret_params = _KNOWN[source_id]
+    display_name, segment, auth = _KNOWN[source_id]
     return Source(
         id=source_id,
         display_name=display_name,
         segment=segment,
         auth=auth,
-        secret_params=secret_params,
         hosts=tuple(host.rstrip("/") for host in settings.hosts),
         expected_response=settings.expected_response,
         retry_delay=settings.retry_delay,

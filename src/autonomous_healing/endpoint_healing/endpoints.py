@@ -8,6 +8,20 @@ from functools import cached_property
 from typing import Literal
 from urllib.parse import quote, urlencode
 
+#: Names of parameters that hold a secret, in lower case and with `_`, at any source we know or may meet: a
+#: caller that mixes sources up must not leave its key in a trail.
+SECRET_PARAMS = frozenset({
+    "access_key", "access_token", "api_key", "api_token", "apikey", "app_key", "appid", "auth", "auth_token",
+    "authorization", "bearer", "client_secret", "credential", "credentials", "crumb", "jwt", "key", "passwd",
+    "password", "private_key", "pwd", "refresh_token", "secret", "secret_key", "session", "session_id", "sig",
+    "signature", "subscription_key", "token", "x_api_key",
+})  # fmt: skip
+
+
+def is_secret(name: str) -> bool:
+    """Whether a parameter of that name may hold a secret: it never reaches a copy, a trail or a table."""
+    return name.strip().lower().replace("-", "_") in SECRET_PARAMS
+
 
 class DataKind(StrEnum):
     """What kind of data an endpoint brings; freshness and stale windows go by it."""
@@ -37,7 +51,6 @@ class Source:
     display_name: str
     segment: str  #: its first path segment on the proxy, "yahoo"
     auth: Auth
-    secret_params: frozenset[str]  #: query parameters that never reach a cache key or a trail
     hosts: tuple[str, ...]  #: base URLs, in order of preference
     expected_response: float  #: seconds
     retry_delay: float  #: seconds a throttled key rests where the provider does not say
@@ -68,8 +81,9 @@ class Endpoint:
         return frozenset(names - {"key"})
 
     def asked(self, params: Mapping[str, str]) -> dict[str, str]:
-        """The parameters of a question as they are sent."""
-        return {**self.defaults, **params, **self.always}
+        """The parameters of a question as they are sent, its key aside: keys are ours to add."""
+        given = {name: value for name, value in params.items() if not is_secret(name)}
+        return {**self.defaults, **given, **self.always}
 
     @property
     def place(self) -> str:

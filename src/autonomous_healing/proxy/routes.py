@@ -89,8 +89,6 @@ class RouteTable:
         self, endpoint: Endpoint, found: dict[str, str], query: Sequence[tuple[str, str]]
     ) -> dict[str, str]:
         params = endpoint.asked({**single_values(query), **found})
-        for name in [name for name in params if name.lower() in endpoint.source.secret_params]:
-            del params[name]  # keys are ours to add
         if missing := sorted(name for name in endpoint.path_params if not params.get(name)):
             raise BadRequest(f"{endpoint.name} of {endpoint.source} needs the parameter {missing[0]!r}")
         for name in sorted(endpoint.path_params):
