@@ -47,7 +47,7 @@ def outage(source: str) -> Fault:
 
 
 def judged(stage: Stage, answers: list[Answer]) -> list[Judged]:
-    judge = Judge(stage.market, stage.exchanges())
+    judge = Judge(stage.market, stage.exchanges(), stage.faults)
     return [judge.judge(answer) for answer in answers]
 
 

@@ -215,7 +215,7 @@ class Demo:
         return write_report(
             [judge.judge(answer) for answer in self._answers],
             healings,
-            events_emitted=application.journal.recorded,
+            events_emitted=application.journal.recorded_of("endpoint"),
             events_stored=stored,
             overhead_p50_ms=overhead,
         )
