@@ -302,8 +302,8 @@ async def test_a_bound_dashboard_that_never_served_gives_the_port_back() -> None
     dashboard.bind()
     port = dashboard.port
     await dashboard.stop()
-    with socket.create_server(("127.0.0.1", port)):
-        pass
+    with socket.create_server(("127.0.0.1", port)) as taken:
+        assert taken.getsockname()[1] == port
 
 
 async def test_signals_stay_with_the_application() -> None:

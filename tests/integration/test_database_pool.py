@@ -169,3 +169,4 @@ async def test_old_partitions_go_by_themselves(dsn: str, database: Database) -> 
         async with asyncio.timeout(10):
             while not (await database.fetch(find))[0]["gone"]:
                 await SystemClock().sleep(0.02)
+    assert (await database.fetch(find))[0]["gone"]

@@ -218,7 +218,7 @@ def test_several_contradictions_are_told_at_once(tmp_path: Path) -> None:
 def test_what_can_stand_together_is_accepted(tmp_path: Path, text: str) -> None:
     file = tmp_path / "healing_config.yaml"
     file.write_text(text)
-    load_settings(file, {})
+    assert load_settings(file, {}) is not None
 
 
 def test_what_cannot_stand_together_is_told_beside_what_is_wrong_by_itself(tmp_path: Path) -> None:
