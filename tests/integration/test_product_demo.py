@@ -26,6 +26,8 @@ FIELDS = {
     "events_stored",
     "by_error_type",
     "overhead_p50_ms",
+    "aftermath",
+    "errors_without_fault",
 }
 FIELDS_OF_A_TYPE = {"faults", "healed", "detection_p95_s", "mean_s"}
 
@@ -54,7 +56,8 @@ async def test_a_short_demo_says_nothing_wrong_loses_nothing_and_reports_in_know
     assert (report["wrong_answers"], report["unlabelled_substitutes"], report["false_heals"]) == (0, 0, 0)
     assert report["events_stored"] == report["events_emitted"] > 50
     assert sum(report["by_fidelity"].values()) == report["healed"]
-    assert sum(row["faults"] for row in report["by_error_type"].values()) == report["healable"]
+    assert sum(row["faults"] for row in report["by_error_type"].values()) == report["faults_injected"]
+    assert report["errors_without_fault"] == 0
     assert {frozenset(row) for row in report["by_error_type"].values()} == {frozenset(FIELDS_OF_A_TYPE)}
 
 

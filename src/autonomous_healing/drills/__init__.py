@@ -1,6 +1,6 @@
 """Trying the product out: twins, a script of faults, clients, and a judge who knows the truth."""
 
-from autonomous_healing.drills.judge import Judge, Judged, Verdict
+from autonomous_healing.drills.judge import Judge, Judged, Met, Verdict
 from autonomous_healing.drills.questions import questions
 from autonomous_healing.drills.rehearsal import NotReady, overhead_ms, warm_up
 from autonomous_healing.drills.report import DrillReport, write_report
@@ -15,6 +15,7 @@ __all__ = [
     "DrillReport",
     "Judge",
     "Judged",
+    "Met",
     "NotReady",
     "Planned",
     "Scenario",
