@@ -68,7 +68,9 @@ def _alerts(alerts: Iterable[Alert]) -> Html:
     say = words()
     none = tag("p", say["no_alerts"], class_="quiet empty")
     banners = [_banner(alert) for alert in alerts]
-    region = tag("div", *banners, id="banners", role="log", aria_live="polite", aria_label=say["alerts"])
+    region = tag(
+        "div", *banners, id="banners", role="log", tabindex="0", aria_live="polite", aria_label=say["alerts"]
+    )
     return tag("section", region, none, class_="alerts", aria_label=say["alerts"])
 
 
