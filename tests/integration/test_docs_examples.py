@@ -254,9 +254,9 @@ async def test_the_tables_of_the_reference_exist(database: Database) -> None:
 
 async def test_queries_of_the_pages_are_understood(database: Database) -> None:
     [*_, queries] = blocks(page("howto/use_your_own_postgresql.md"), "sql")
-    for query in [*blocks(page("howto/read_a_trail.md"), "sql"), *queries.split(";")]:
-        if query.strip():
-            await database.execute(query.strip().rstrip(";"))
+    asked = [*blocks(page("howto/read_a_trail.md"), "sql"), *queries.split(";")]
+    done = [await database.execute(query.strip().rstrip(";")) for query in asked if query.strip()]
+    assert len(done) >= 2
 
 
 async def test_the_strategy_of_the_page_cures() -> None:

@@ -69,9 +69,11 @@ class MonitoringSettings(Options):
     intervals_by_priority: Intervals = Field(
         default_factory=Intervals, description="Where a target has no interval of its own."
     )
-    interval_min: float = Field(30.0, gt=0, le=600, description="No target is probed more often, seconds.")
+    interval_min: float = Field(
+        30.0, gt=0, le=600, description="The shortest interval that may be set, seconds."
+    )
     interval_max: float = Field(
-        600.0, gt=0, le=86400, description="No target is probed more rarely, seconds."
+        600.0, gt=0, le=86400, description="The longest interval that may be set, seconds."
     )
     jitter: float = Field(0.15, ge=0, le=0.5, description="Share by which each interval varies.")
     concurrency: int = Field(32, ge=1, le=1000, description="Probes in flight at most.")

@@ -1,7 +1,6 @@
 """One exchange with one provider over HTTP. The only room that knows the HTTP library."""
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,8 +8,6 @@ import aiohttp
 from yarl import URL
 
 from autonomous_healing.endpoint_healing.call import Trouble
-
-log = logging.getLogger(__name__)
 
 #: Connections kept to one host, and in all.
 PER_HOST, IN_ALL = 64, 1000

@@ -1,15 +1,12 @@
 """The proxy's socket. The only room of the proxy that knows the HTTP library."""
 
 import errno
-import logging
 from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
 from autonomous_healing.proxy.healing_proxy import HealingProxy, Request
 from autonomous_healing.proxy.provenance import Reply, refusal
-
-log = logging.getLogger(__name__)
 
 #: A read model that the proxy's port shows too: path -> JSON bytes.
 Views = Mapping[str, Callable[[], bytes]]
