@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -207,11 +208,98 @@ def test_no_history_leads_to_an_illegal_move_or_two_trials(history: list[str]) -
     assert one.openings >= 0
 
 
+@given(st.lists(st.sampled_from("0137-tw"), max_size=60))
+def test_a_batch_of_good_calls_counts_as_each_of_them_would(history: list[str]) -> None:
+    clock = ManualClock()
+    batched, single = breaker(clock), breaker(clock)
+    for event in history:
+        match event:
+            case "w":
+                clock.pass_time(11.0)
+            case "t":
+                assert batched.allow() is single.allow()
+            case "-":
+                batched.record_failure("API.TIMEOUT")
+                single.record_failure("API.TIMEOUT")
+            case _:
+                batched.record_successes(int(event))
+                for _ in range(int(event)):
+                    single.record_success()
+        assert repr(batched) == repr(single)
+        assert (batched.openings, batched.reason) == (single.openings, single.reason)
+        assert batched.would_allow() is single.would_allow()
+
+
+@pytest.mark.parametrize(
+    ("trials", "then"), [((1,), "half_open, 5 of 6"), ((2,), "closed, 0 of 0"), ((1, 4), "closed, 0 of 3")]
+)
+def test_good_trials_in_batches_close_it(trials: tuple[int, ...], then: str) -> None:
+    clock = ManualClock()
+    batched, single = opened(clock), opened(clock)
+    clock.pass_time(30.0)
+    assert batched.allow()
+    assert single.allow()
+    for count in trials:
+        batched.record_successes(count)
+        for _ in range(count):
+            single.record_success()
+    assert repr(single) == repr(batched)
+    assert f": {then} failed" in repr(batched)
+
+
+def test_an_empty_batch_tells_nothing() -> None:
+    clock = ManualClock()
+    one = opened(clock)
+    clock.pass_time(30.0)
+    assert one.allow()
+    one.record_successes(0)
+    assert not one.would_allow()
+
+
+def test_good_calls_in_a_batch_keep_a_few_failures_from_opening_it() -> None:
+    one = breaker(ManualClock())
+    one.record_successes(96)
+    for _ in range(4):
+        one.record_failure("API.TIMEOUT")
+    assert repr(one) == "<CircuitBreaker yahoo_finance/chart@host: closed, 4 of 100 failed>"
+
+
+def test_a_million_good_calls_leave_no_more_than_a_window_of_seconds() -> None:
+    clock = ManualClock()
+    one = breaker(clock)
+    tracemalloc.start()
+    for _ in range(20_000):
+        clock.pass_time(0.01)
+        one.record_successes(50)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "closed, 0 of 30" in repr(one)  # 300 000, and up to a second's more
+    assert held < 32_000  # bytes; 61 slices take about 10 000
+
+
+@given(st.lists(st.sampled_from("+-tw"), max_size=60))
+def test_is_closed_says_what_the_state_says(history: list[str]) -> None:
+    clock = ManualClock()
+    one = breaker(clock)
+    for event in history:
+        match event:
+            case "w":
+                clock.pass_time(11.0)
+            case "t":
+                one.allow()
+            case "+":
+                one.record_success()
+            case _:
+                one.record_failure("API.TIMEOUT")
+        assert one.is_closed is (one.state is CLOSED)
+
+
 @pytest.mark.parametrize(("before", "after"), [(CLOSED, CLOSED), (OPEN, OPEN), (HALF_OPEN, OPEN)])
 def test_takes_up_what_it_was_before_a_restart(before: BreakerState, after: BreakerState) -> None:
     one = breaker(ManualClock())
     one.restore(state=before, openings=3, seconds_left=12.0, reason="API.TIMEOUT")
     assert (one.state, one.openings, one.reason) == (after, 3, "API.TIMEOUT")
+    assert one.is_closed is (after is CLOSED)
     assert one.retry_after() == (12.0 if after is OPEN else 0.0)
 
 

@@ -1,5 +1,6 @@
 """How an endpoint has been doing."""
 
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -193,6 +194,86 @@ def test_p95_goes_by_the_last_two_hundred() -> None:
     for _ in range(200):
         one.record_success(0.5)
     assert one.p95_seconds() == 0.5
+
+
+def test_p95_goes_by_the_last_two_hundred_of_a_batch_too() -> None:
+    one = window(ManualClock())
+    one.record_successes([0.5] * 300)
+    assert one.p95_seconds() == 0.5
+    one.record_successes([9.0] * 100 + [0.1] * 200)
+    assert one.p95_seconds() == 0.1
+
+
+def test_p95_is_sorted_out_once_however_often_it_is_asked() -> None:
+    times = [Compared(0.01 * n) for n in range(100)]
+    one = window(ManualClock())
+    one.record_successes(times)
+    assert one.p95_seconds() == pytest.approx(0.94)
+    before = Compared.comparisons
+    assert before > 0
+    assert [one.p95_seconds() for _ in range(3)] == [pytest.approx(0.94)] * 3
+    assert Compared.comparisons == before
+    one.record_success(5.0)
+    assert one.p95_seconds() == pytest.approx(0.95)
+
+
+class Compared(float):
+    """A time that counts how often it is compared."""
+
+    comparisons = 0
+
+    def __lt__(self, other: float) -> bool:
+        Compared.comparisons += 1
+        return super().__lt__(other)
+
+
+@given(st.lists(st.one_of(st.lists(st.floats(0.0, 9.0), max_size=30), st.floats(0.0, 400.0)), max_size=20))
+def test_a_batch_of_good_calls_counts_as_each_of_them_would(history: list[list[float] | float]) -> None:
+    clock = ManualClock()
+    batched, single = window(clock), window(clock)
+    for event in history:
+        if isinstance(event, float):
+            clock.pass_time(event)
+            batched.record_failure()
+            single.record_failure()
+            continue
+        batched.record_successes(event)
+        for seconds in event:
+            single.record_success(seconds)
+        one, other = batched.read(), single.read()
+        assert replace(one, average_seconds=None) == replace(other, average_seconds=None)
+        assert one.average_seconds == pytest.approx(other.average_seconds)
+        assert (batched.successes, batched.p95_seconds()) == (single.successes, single.p95_seconds())
+
+
+def test_an_empty_batch_is_no_success() -> None:
+    one = window(ManualClock())
+    count(one, "---")
+    one.record_successes([])
+    assert one.read().consecutive_failures == 3
+    assert one.last_success is None
+
+
+def test_a_million_good_calls_leave_a_bounded_window() -> None:
+    clock = ManualClock()
+    one = window(clock)
+    batch = [0.2] * 100
+    tracemalloc.start()
+    for _ in range(10_000):
+        clock.pass_time(0.1)
+        one.record_successes(batch)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert one.read().total == pytest.approx(300_000, rel=1 / 30)
+    assert held < 64_000  # bytes; thirty buckets and a few hundred moments
+
+
+def test_felt_outcomes_are_counted_in_batches_too() -> None:
+    one = window(ManualClock())
+    one.record_felt("fresh", 6)
+    one.record_felt("stale", 0)
+    one.record_felt("error")
+    assert one.read().felt == {"fresh": 6, "error": 1}
 
 
 def test_health_as_felt_is_kept_beside() -> None:

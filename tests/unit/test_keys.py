@@ -146,6 +146,35 @@ def test_a_source_without_keys_needs_none() -> None:
     assert not keys.can_rotate(HERE, None)
 
 
+@pytest.mark.parametrize(("auth", "needs"), [(Auth(), False), (POLYGON.auth, True)])
+def test_says_whether_a_key_is_needed_at_all(auth: Auth, needs: bool) -> None:
+    source = replace(POLYGON, auth=auth)
+    assert KeyRing(source, ("one",), ManualClock(), KeySettings()).needs_key is needs
+
+
+def test_a_key_rests_again_after_all_had_recovered() -> None:
+    clock = ManualClock()
+    keys = ring(clock)
+    for _ in range(3):
+        keys.reject(FIRST, RATE_LIMITED, HERE, 40.0)
+        assert chosen(keys) == SECOND
+        clock.pass_time(40.0)
+        assert chosen(keys) == FIRST
+        keys.reject(FIRST, PLAN_LIMITED, HERE, None)
+        assert (chosen(keys, HERE), chosen(keys, ELSEWHERE)) == (SECOND, FIRST)
+        clock.pass_time(86400.0)
+        assert chosen(keys) == FIRST
+
+
+def test_other_keys_wake_while_the_first_is_in_use() -> None:
+    clock = ManualClock()
+    keys = ring(clock)
+    keys.reject(SECOND, RATE_LIMITED, HERE, 40.0)
+    assert (chosen(keys), keys.keys[1].state) == (FIRST, KeyState.LIMITED)
+    clock.pass_time(40.0)
+    assert (chosen(keys), keys.keys[1].state) == (FIRST, KeyState.OK)
+
+
 def test_keys_are_used_in_declared_order() -> None:
     keys = ring(ManualClock(), ("one", "two", "three"))
     assert chosen(keys) == FIRST

@@ -62,7 +62,7 @@ def test_probes_may_use_only_their_share() -> None:
 
 
 def test_a_tiny_share_still_lets_one_probe_through() -> None:
-    ledger = QuotaLedger("x", [DAY], ManualClock())
+    ledger = QuotaLedger("x", [QuotaWindowSettings(seconds=86400.0, limit=19)], ManualClock())
     assert charge(ledger, probe=True) == ""
     assert charge(ledger, probe=True) == f"{QUOTA_EXHAUSTED} 86400s"
 

@@ -1,9 +1,10 @@
 """How an endpoint has been doing: counted calls, a status by bands, and what its users felt."""
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import repeat
 
 from autonomous_healing.endpoint_healing.options import WindowSettings
 from autonomous_healing.healing import Severity
@@ -11,6 +12,7 @@ from autonomous_healing.resilience import Clock
 
 BUCKET = 10.0  #: seconds
 BUCKETS = 30
+LATENCIES = 200  #: of the last successes, from which the slowest twentieth is told
 
 #: Felt outcomes of a request: "fresh", a fidelity word of a healed one, or "error".
 FELT_ERROR = "error"
@@ -104,7 +106,9 @@ class HealthWindow:
         self._settings = settings
         self._buckets: deque[_Bucket] = deque(maxlen=BUCKETS)
         self._recent: deque[tuple[float, bool]] = deque(maxlen=settings.quiet_calls)
-        self._latencies: deque[float] = deque(maxlen=200)
+        self._latencies: deque[float] = deque(maxlen=LATENCIES)
+        self._p95: float | None = None
+        self._p95_is_of_now = True  #: no latency came since it was told
         self._last_success: datetime | None = None
         self._last_failure: datetime | None = None
         self._consecutive = 0
@@ -116,13 +120,22 @@ class HealthWindow:
         self._failed_seconds = 0.0
 
     def record_success(self, seconds: float) -> None:
+        self.record_successes((seconds,))
+
+    def record_successes(self, seconds: Sequence[float]) -> None:
+        """The times of good calls in the order of their ends, counted as of now."""
+        count = len(seconds)
+        if not count:
+            return
         bucket = self._bucket()
-        bucket.succeeded += 1
-        bucket.timed += 1
-        bucket.seconds += seconds
-        self.successes += 1
-        self._latencies.append(seconds)
-        self._recent.append((self._clock.monotonic(), False))
+        bucket.succeeded += count
+        bucket.timed += count
+        bucket.seconds += sum(seconds)
+        self.successes += count
+        self._latencies.extend(seconds[-LATENCIES:])
+        self._p95_is_of_now = False
+        now = self._clock.monotonic()
+        self._recent.extend(repeat((now, False), min(count, self._settings.quiet_calls)))
         self._last_success = self._clock.now()
         self._consecutive = 0
 
@@ -132,9 +145,10 @@ class HealthWindow:
         self._last_failure = self._clock.now()
         self._consecutive += 1
 
-    def record_felt(self, outcome: str) -> None:
-        """What one user's request ended with."""
-        self._bucket().felt[outcome] += 1
+    def record_felt(self, outcome: str, count: int = 1) -> None:
+        """What so many users' requests ended with."""
+        if count:
+            self._bucket().felt[outcome] += count
 
     def record_probed(self, *, truthful: bool) -> None:
         """What one probe ended with, healing included."""
@@ -144,10 +158,11 @@ class HealthWindow:
 
     def p95_seconds(self) -> float | None:
         """Of the last successes; None until there are 20."""
-        if len(self._latencies) < 20:
-            return None
-        ordered = sorted(self._latencies)
-        return ordered[int(0.95 * (len(ordered) - 1))]
+        if not self._p95_is_of_now:
+            self._p95_is_of_now = True
+            ordered = sorted(self._latencies)
+            self._p95 = ordered[int(0.95 * (len(ordered) - 1))] if len(ordered) >= 20 else None
+        return self._p95
 
     @property
     def last_success(self) -> datetime | None:

@@ -63,19 +63,24 @@ class KeyRing:
         self._clock = clock
         self._settings = settings
         self.keys = [Key(f"{source.id}#{n}", secret) for n, secret in enumerate(secrets, 1)]
+        self.needs_key = source.auth.place != "none"  #: where False, `choose` has nothing to say
         self._plan_until: dict[tuple[str, str], float] = {}
+        self._untroubled = bool(self.keys)  #: every key may be used for every endpoint
 
     def choose(self, endpoint: str, *, exclude: str | None = None) -> Key | None:
         """The key for the next call; None where the source needs none. Raises `NoKey`."""
-        if self._source.auth.place == "none":
+        if not self.needs_key:
             return None
+        if self._untroubled and exclude is None:
+            return self.keys[0]
         if not self.keys:
             raise NoKey(AUTH_REJECTED, None, f"no key for {self._source} is set in the environment")
-        self._wake()
+        now = self._clock.monotonic()
+        self._wake(now)
         for key in self.keys:
             if key.state is not KeyState.OK and key.state.value not in self._source.rotate_on:
                 break  # its rules do not allow going round this one
-            planned = self._plan_until.get((key.alias, endpoint), 0.0) > self._clock.monotonic()
+            planned = self._plan_until.get((key.alias, endpoint), 0.0) > now
             if key.state is KeyState.OK and key.alias != exclude and not planned:
                 return key
         raise self._none_left(endpoint)
@@ -91,6 +96,7 @@ class KeyRing:
         """A call with this key was refused; what rests, and how long, goes by the code."""
         now = self._clock.monotonic()
         key = next(key for key in self.keys if key.alias == alias)
+        self._untroubled = False
         if code == PLAN_LIMITED:
             self._plan_until[alias, endpoint] = now + self._settings.plan_rest
         elif state := STATE_AFTER.get(code):
@@ -106,10 +112,13 @@ class KeyRing:
             case _:
                 return max(retry_after or 0.0, self._source.retry_delay)
 
-    def _wake(self) -> None:
+    def _wake(self, now: float) -> None:
         for key in self.keys:
-            if key.state is not KeyState.OK and self._clock.monotonic() >= key.until:
+            if key.state is not KeyState.OK and now >= key.until:
                 key.state = KeyState.OK
+        if self._plan_until:
+            self._plan_until = {place: until for place, until in self._plan_until.items() if until > now}
+        self._untroubled = not self._plan_until and all(key.state is KeyState.OK for key in self.keys)
 
     def _none_left(self, endpoint: str) -> NoKey:
         now = self._clock.monotonic()

@@ -20,37 +20,58 @@ class QuotaSpent(Exception):
         self.retry_after = retry_after
 
 
+class _Window:
+    """One limit and the calls that count against it; what is the same for every call is told once."""
+
+    __slots__ = ("calls", "probe_room", "room", "seconds", "settings")
+
+    def __init__(self, settings: QuotaWindowSettings) -> None:
+        self.settings = settings
+        self.seconds = settings.seconds
+        self.room = settings.limit
+        self.probe_room = max(1, int(settings.limit * settings.probe_share))
+        self.calls: deque[float] = deque()
+
+    def no_room(self, source: str, room: int, now: float) -> QuotaSpent:
+        code = RATE_LIMITED if self.seconds <= PACE_SECONDS else QUOTA_EXHAUSTED
+        return QuotaSpent(
+            code,
+            self.calls[len(self.calls) - room] + self.seconds - now,
+            f"own limit of {room} calls in {self.seconds:.0f}s to {source} is reached",
+        )
+
+
 class QuotaLedger:
     """Sliding windows of one source. In memory: a restart starts them empty."""
 
     def __init__(self, source: str, windows: Sequence[QuotaWindowSettings], clock: Clock) -> None:
         self._source = source
         self._clock = clock
-        self._windows = [(window, deque[float]()) for window in windows]
+        self._windows = tuple(map(_Window, windows))
 
     def charge(self, *, probe: bool) -> None:
         """Count one call about to be made; raises `QuotaSpent` and counts nothing when there is no room.
 
         Probes may use only a small share, so that watching never eats what users need.
         """
+        if not self._windows:
+            return
         now = self._clock.monotonic()
-        for window, calls in self._windows:
-            while calls and calls[0] <= now - window.seconds:
+        for window in self._windows:
+            calls = window.calls
+            edge = now - window.seconds
+            while calls and calls[0] <= edge:
                 calls.popleft()
-            room = max(1, int(window.limit * window.probe_share)) if probe else window.limit
+            room = window.probe_room if probe else window.room
             if len(calls) >= room:
-                code = RATE_LIMITED if window.seconds <= PACE_SECONDS else QUOTA_EXHAUSTED
-                raise QuotaSpent(
-                    code,
-                    calls[len(calls) - room] + window.seconds - now,
-                    f"own limit of {room} calls in {window.seconds:.0f}s to {self._source} is reached",
-                )
-        for _, calls in self._windows:
-            calls.append(now)
+                raise window.no_room(self._source, room, now)
+        for window in self._windows:
+            window.calls.append(now)
 
     def used(self) -> list[tuple[QuotaWindowSettings, int]]:
         """Calls counted in each window now."""
         now = self._clock.monotonic()
         return [
-            (window, sum(1 for at in calls if at > now - window.seconds)) for window, calls in self._windows
+            (window.settings, sum(1 for at in window.calls if at > now - window.seconds))
+            for window in self._windows
         ]

@@ -1,12 +1,12 @@
 """Stops calling what keeps failing, and finds out by single trials when it works again."""
 
 import random
-from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autonomous_healing.resilience.clock import Clock
 from autonomous_healing.resilience.options import BreakerSettings
+from autonomous_healing.resilience.rolling_count import RollingCount
 
 
 class BreakerState(StrEnum):
@@ -40,29 +40,34 @@ class CircuitBreaker:
     open_until: float = 0.0  #: monotonic seconds
     opened_at: float = 0.0  #: monotonic seconds, of the last opening
     reason: str = ""
-    _calls: deque[tuple[float, bool]] = field(default_factory=deque)
+    is_closed: bool = field(init=False)  #: what `state` says, at the cost of reading an attribute
+    _calls: RollingCount = field(init=False)
+    _failed: RollingCount = field(init=False)
     _failures_in_row: int = 0
     _trial_since: float | None = None
     _trial_successes: int = 0
     _closed_since: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.is_closed = self.state is BreakerState.CLOSED
+        self._calls = RollingCount(self.settings.window)
+        self._failed = RollingCount(self.settings.window)
+
     def allow(self) -> bool:
         """May a call be made now? In HALF_OPEN a True also hands out the one trial."""
+        if self.is_closed:
+            return True
         now = self.clock.monotonic()
-        if self.state is BreakerState.OPEN and now >= self.open_until:
+        if self.state is BreakerState.OPEN:
+            if now < self.open_until:
+                return False
             self._move(BreakerState.HALF_OPEN)
             self._trial_successes, self._trial_since = 0, None
-        match self.state:
-            case BreakerState.CLOSED:
-                return True
-            case BreakerState.OPEN:
-                return False
-            case BreakerState.HALF_OPEN:
-                # A trial whose caller vanished must not block the target for ever.
-                if self._trial_since is not None and now - self._trial_since < self.settings.open_base:
-                    return False
-                self._trial_since = now
-                return True
+        # A trial whose caller vanished must not block the target for ever.
+        if self._trial_since is not None and now - self._trial_since < self.settings.open_base:
+            return False
+        self._trial_since = now
+        return True
 
     def would_allow(self) -> bool:
         """Whether `allow` would say yes, without taking the trial."""
@@ -82,19 +87,30 @@ class CircuitBreaker:
         return max(0.0, self.open_until - self.clock.monotonic()) if self.state is BreakerState.OPEN else 0.0
 
     def record_success(self) -> None:
-        self._note(failed=False)
+        self.record_successes(1)
+
+    def record_successes(self, count: int) -> None:
+        """So many good calls since the last word on them, counted as of now."""
+        if not count:
+            return
         self._failures_in_row = 0
         if self.state is BreakerState.HALF_OPEN:
             self._trial_since = None
-            self._trial_successes += 1
-            if self._trial_successes >= self.settings.half_open_successes:
-                self._close()
-        elif self.state is BreakerState.CLOSED and self.openings:
+            self._trial_successes += count
+            beyond = self._trial_successes - self.settings.half_open_successes
+            if beyond < 0:
+                self._note(succeeded=count)
+                return
+            self._close()
+            # What came after the trial that closed it is the first of the clean slate.
+            count = beyond
+        elif self.is_closed and self.openings:
             self._forgive()
+        self._note(succeeded=count)
 
     def record_failure(self, reason: str, reset_in: float | None = None) -> None:
         """One failed call; `reset_in` is what the upstream itself says of its return, in seconds."""
-        self._note(failed=True)
+        self._note(failed=1)
         self._failures_in_row += 1
         match self.state:
             case BreakerState.HALF_OPEN:
@@ -113,20 +129,17 @@ class CircuitBreaker:
         self.openings, self.reason = openings, reason
         if state is BreakerState.CLOSED:
             return
-        self.state = BreakerState.OPEN
+        self.state, self.is_closed = BreakerState.OPEN, False
         self.open_until = self.clock.monotonic() + max(0.0, seconds_left)
 
-    def _note(self, *, failed: bool) -> None:
+    def _note(self, *, succeeded: int = 0, failed: int = 0) -> None:
         now = self.clock.monotonic()
-        self._calls.append((now, failed))
-        while self._calls and self._calls[0][0] <= now - self.settings.window:
-            self._calls.popleft()
+        self._calls.add(now, succeeded + failed)
+        self._failed.add(now, failed)
 
     def _too_many(self) -> bool:
-        failed = sum(1 for _, bad in self._calls if bad)
-        by_ratio = (
-            len(self._calls) >= self.settings.min_calls and failed / len(self._calls) >= self.settings.ratio
-        )
+        calls, failed = self._calls.total, self._failed.total
+        by_ratio = calls >= self.settings.min_calls and failed / calls >= self.settings.ratio
         return self._failures_in_row >= self.settings.consecutive or by_ratio
 
     def _open(self, reason: str, reset_in: float | None) -> None:
@@ -142,6 +155,7 @@ class CircuitBreaker:
         self._move(BreakerState.CLOSED)
         self.reason = ""
         self._calls.clear()
+        self._failed.clear()
         self._failures_in_row = 0
         self._closed_since = self.clock.monotonic()
 
@@ -154,8 +168,9 @@ class CircuitBreaker:
         if state not in ALLOWED[self.state]:
             raise IllegalMove(f"circuit breaker {self.name}: {self.state} -> {state}")
         self.state = state
+        self.is_closed = state is BreakerState.CLOSED
 
     def __repr__(self) -> str:
-        failed = sum(1 for _, bad in self._calls if bad)
         trial = f", probes in {self.retry_after():.0f}s" if self.state is BreakerState.OPEN else ""
-        return f"<CircuitBreaker {self.name}: {self.state}, {failed} of {len(self._calls)} failed{trial}>"
+        failed = f"{self._failed.total} of {self._calls.total} failed"
+        return f"<CircuitBreaker {self.name}: {self.state}, {failed}{trial}>"

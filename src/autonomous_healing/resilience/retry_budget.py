@@ -1,10 +1,10 @@
 """A bound on extra calls, so that healing never becomes the outage."""
 
-from collections import deque
 from dataclasses import dataclass, field
 
 from autonomous_healing.resilience.clock import Clock
 from autonomous_healing.resilience.options import RetryBudgetSettings
+from autonomous_healing.resilience.rolling_count import RollingCount
 
 
 @dataclass(kw_only=True)
@@ -16,32 +16,28 @@ class RetryBudget:
 
     clock: Clock
     settings: RetryBudgetSettings = field(default_factory=RetryBudgetSettings)
-    _first: deque[float] = field(default_factory=deque)
-    _extra: deque[float] = field(default_factory=deque)
+    _first: RollingCount = field(init=False)
+    _extra: RollingCount = field(init=False)
 
-    def count_first(self) -> None:
-        """A first attempt was decided."""
-        now = self.clock.monotonic()
-        self._first.append(now)
-        _forget_before(self._first, now - self.settings.window)
+    def __post_init__(self) -> None:
+        self._first = RollingCount(self.settings.window)
+        self._extra = RollingCount(self.settings.window)
+
+    def count_first(self, count: int = 1) -> None:
+        """So many first attempts were decided."""
+        self._first.add(self.clock.monotonic(), count)
 
     def spend(self) -> bool:
         """Claim one extra call; False when the budget is spent."""
         if not self.left():
             return False
-        self._extra.append(self.clock.monotonic())
+        self._extra.add(self.clock.monotonic())
         return True
 
     def left(self) -> int:
         """Extra calls that may still be decided now."""
-        edge = self.clock.monotonic() - self.settings.window
-        _forget_before(self._first, edge)
-        _forget_before(self._extra, edge)
-        return max(
-            0, int(max(self.settings.floor, self.settings.ratio * len(self._first))) - len(self._extra)
-        )
-
-
-def _forget_before(times: deque[float], edge: float) -> None:
-    while times and times[0] <= edge:
-        times.popleft()
+        now = self.clock.monotonic()
+        self._first.forget(now)
+        self._extra.forget(now)
+        allowed = int(max(self.settings.floor, self.settings.ratio * self._first.total))
+        return max(0, allowed - self._extra.total)
