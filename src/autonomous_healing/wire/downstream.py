@@ -1,0 +1,380 @@
+"""One connection of a client: reads one request at a time, and holds back what comes behind it."""
+
+import asyncio
+import json
+import math
+import socket
+import struct
+from http import HTTPStatus
+from typing import Protocol, cast
+
+from autonomous_healing.wire.bodies import BodyReader, body_of_request
+from autonomous_healing.wire.errors import Malformed
+from autonomous_healing.wire.exchange import Exchange, Upload, whole_head
+from autonomous_healing.wire.heads import LONGEST_REQUEST_HEAD, end_of_head, read_request
+from autonomous_healing.wire.limits import ServerLimits
+from autonomous_healing.wire.message import RequestHead, status_line
+from autonomous_healing.wire.sweeper import Sweeper
+
+#: Bytes behind a request that are held before reading stops.
+_MOST_HELD = 65_536
+
+#: Seconds in which a refused client may still send, so that it gets to read why (RFC 9112, section 9.6).
+_LINGER = 2.0
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Place(Protocol):
+    """What a connection knows of its server."""
+
+    limits: ServerLimits
+    sweeper: Sweeper
+    in_flight: int
+    draining: bool
+
+    def joined(self, one: "Downstream", address: str) -> bool:
+        """Whether there is room for one more."""
+
+    def left(self, one: "Downstream", address: str) -> None:
+        """The connection is gone."""
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer it, now or later."""
+
+    def date_line(self) -> bytes:
+        """`date: ...` and the end of the line."""
+
+
+class Downstream(asyncio.Protocol):
+    """The carrier of exchanges, one after the other."""
+
+    __slots__ = (
+        "_address", "_blocked", "_chunks", "_closing", "_exchange", "_held", "_left", "_loop", "_paused",
+        "_pieces", "_reader", "_request", "_server", "_size", "_stuck_at", "_transport", "_upload", "due",
+    )  # fmt: skip
+
+    def __init__(self, server: Place) -> None:
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self._address = ""
+        self._held = b""  #: what came and is not understood yet
+        self._request: RequestHead | None = None  #: whose body is being read
+        self._reader: BodyReader | None = None
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._exchange: Exchange | None = None
+        self._upload: Upload | None = None
+        self._chunks = False  #: whether the streamed answer goes out in chunks
+        self._left: int | None = None  #: bytes of the streamed answer that are still owed
+        self._blocked = False  #: the client does not read as fast as we write
+        self._paused = False  #: we do not read
+        self._closing = False
+        self._stuck_at = -1
+        self.due = math.inf
+
+    # What the loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        self._address = peer[0] if isinstance(peer, tuple) else ""
+        self.due = self._loop.time() + self._server.limits.idle_seconds
+        self._server.sweeper.watch(self)
+        if not self._server.joined(self, self._address):
+            self._refuse(503, "too many connections", b"retry-after: 1\r\n")
+
+    def data_received(self, piece: bytes) -> None:
+        if self._exchange is None:
+            self._advance(self._held + piece if self._held else piece)
+        elif self._upload is not None:
+            self._feed_upload(piece)
+        elif not self._closing:
+            self._held += piece
+            if len(self._held) > _MOST_HELD:
+                self._pause_reading()
+
+    def eof_received(self) -> None:
+        """Who stops sending has gone: we do not answer into a half-closed connection."""
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._closing = True
+        self._server.sweeper.forget(self)
+        self._server.left(self, self._address)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            self._server.in_flight -= 1
+            exchange.answered = True
+            exchange.on_gone()
+
+    def pause_writing(self) -> None:
+        self._blocked = True
+        self._stuck_at = -1
+        self.due = self._loop.time() + self._server.limits.stall_seconds
+        if self._exchange is not None and self._exchange.flow is not None:
+            self._exchange.flow.pause()
+
+    def resume_writing(self) -> None:
+        self._blocked = False
+        if self._exchange is None:
+            self.due = self._loop.time() + self._server.limits.idle_seconds
+            if self._held:
+                self._go_on()
+        else:
+            self.due = math.inf
+            if self._exchange.flow is not None:
+                self._exchange.flow.resume()
+
+    def overdue(self) -> None:
+        """A limit in time has passed."""
+        limits = self._server.limits
+        if self._blocked and not self._closing:
+            waiting = self._transport.get_write_buffer_size()
+            if waiting != self._stuck_at:
+                self._stuck_at = waiting
+                self.due = self._loop.time() + limits.stall_seconds
+                self._server.sweeper.watch(self)
+                return
+        idle = self._exchange is None and self._reader is None and not self._held
+        if idle or self._blocked or self._closing or self._exchange is not None:
+            self._transport.abort()
+        else:
+            self._server.sweeper.watch(self)
+            self._refuse(408, "the request did not come in time")
+
+    def drain(self, grace: float) -> None:
+        """Answer what is under way or comes within `grace` seconds, then close."""
+        if self._exchange is None and self._reader is None and not self._held:
+            self.due = min(self.due, self._loop.time() + grace)
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    # Reading requests.
+
+    def _advance(self, buffer: bytes) -> None:
+        """Work through what has come, as long as no exchange is under way."""
+        self._held = b""
+        try:
+            while buffer and self._exchange is None and not self._closing and not self._blocked:
+                if self._reader is not None:
+                    buffer = self._read_body(buffer, self._reader)
+                elif buffer[:2] == b"\r\n":
+                    buffer = buffer[2:]  # an empty line before a request is ignored (RFC 9112, section 2.2)
+                elif end := end_of_head(buffer, LONGEST_REQUEST_HEAD):
+                    request = read_request(buffer[:end])
+                    buffer = buffer[end:]
+                    if request.chunked or request.length:
+                        self._begin_body(request)
+                    else:
+                        self._hand_over(request, b"", None)
+                else:
+                    break
+        except Malformed as wrong:
+            self._refuse(wrong.status, str(wrong))
+            return
+        if buffer and not self._closing:
+            if not self._held and self._reader is None and self._exchange is None and not self._blocked:
+                self.due = min(self.due, self._loop.time() + self._server.limits.head_seconds)
+            self._held = buffer
+
+    def _begin_body(self, request: RequestHead) -> None:
+        limits = self._server.limits
+        length = request.length or 0
+        if length > limits.body_bytes:
+            raise Malformed(f"the body is longer than {limits.body_bytes} bytes", 413)
+        if request.expects_continue:
+            self._transport.write(_CONTINUE)
+        self._request, self._reader = request, body_of_request(request)
+        self._pieces, self._size = [], 0
+        self.due = self._loop.time() + limits.stall_seconds
+        if length > limits.buffer_bytes:
+            self._begin_upload(request)
+
+    def _begin_upload(self, request: RequestHead) -> None:
+        upload = Upload(b"".join(self._pieces), request.length, self)
+        self._pieces = []
+        self.pause()
+        self._hand_over(request, b"", upload)
+
+    def _read_body(self, buffer: bytes, reader: BodyReader) -> bytes:
+        """Take what belongs to the body; what comes behind it is given back."""
+        request = cast(RequestHead, self._request)
+        self._take_part(reader.feed(buffer))
+        if reader.done:
+            body = b"".join(self._pieces)
+            self._request = self._reader = None
+            self._pieces = []
+            self._hand_over(request, body, None)
+            return reader.rest
+        if self._size > self._server.limits.buffer_bytes:
+            self._begin_upload(request)
+        return b""
+
+    def _take_part(self, part: bytes) -> None:
+        limits = self._server.limits
+        self._size += len(part)
+        if self._size > limits.body_bytes:
+            raise Malformed(f"the body is longer than {limits.body_bytes} bytes", 413)
+        self._pieces.append(part)
+        self.due = self._loop.time() + limits.stall_seconds
+
+    def _feed_upload(self, piece: bytes) -> None:
+        upload, reader = cast(Upload, self._upload), cast(BodyReader, self._reader)
+        try:
+            part = reader.feed(piece)
+            self._take_part(part)
+        except Malformed as wrong:
+            exchange = cast(Exchange, self._exchange)
+            exchange.on_gone()  # half an upload must not be taken for a whole one
+            self._exchange = None
+            self._server.in_flight -= 1
+            exchange.answered = True
+            self._refuse(wrong.status, str(wrong))
+            return
+        self._pieces = []
+        upload.take(part)
+        if reader.done:
+            self._held = reader.rest
+            self._upload = self._reader = self._request = None
+            self.due = math.inf
+            upload.end()
+
+    def _hand_over(self, request: RequestHead, body: bytes, upload: Upload | None) -> None:
+        server = self._server
+        if server.in_flight >= server.limits.in_flight:
+            self._refuse(503, "too many requests are under way", b"retry-after: 1\r\n")
+            return
+        server.in_flight += 1
+        self._upload = upload
+        self._exchange = exchange = Exchange(self, request, body, upload)
+        self.due = math.inf
+        server.handle(exchange)
+
+    def _go_on(self) -> None:
+        if self._exchange is None and not self._closing:
+            self._advance(self._held)
+            if self._paused and len(self._held) <= _MOST_HELD and self._upload is None:
+                self.resume()
+
+    # Flow of an upload.
+
+    def pause(self) -> None:
+        """Read no more for now."""
+        self.due = math.inf
+        self._pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._paused and not self._closing:
+            self._paused = False
+            self._transport.resume_reading()
+            if self._upload is not None:
+                self.due = self._loop.time() + self._server.limits.stall_seconds
+
+    def _pause_reading(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    # Answering.
+
+    def send(self, exchange: Exchange, head: bytes, body: bytes) -> None:
+        keeps = self._keeps_alive(exchange)
+        last = self._server.date_line() + (b"\r\n" if keeps else b"connection: close\r\n\r\n")
+        if body and exchange.request.method != b"HEAD":
+            self._transport.writelines((head, last, body))
+        else:
+            self._transport.write(head + last)
+        self._finished(exchange, keeps)
+
+    def begin(self, exchange: Exchange, head: bytes, length: int | None) -> None:
+        self._chunks = length is None and exchange.request.minor == 1
+        self._left = length
+        framing = b"transfer-encoding: chunked\r\n" if self._chunks else b""
+        close = b"" if self._keeps_alive(exchange) and (self._chunks or length is not None) else _CLOSE
+        self._transport.write(b"%b%b%b%b\r\n" % (head, framing, self._server.date_line(), close))
+
+    def send_part(self, exchange: Exchange, piece: bytes) -> None:
+        if not piece:
+            return
+        if self._left is not None:
+            self._left -= len(piece)
+            if self._left < 0:
+                self.cut(exchange)
+                return
+        if self._chunks:
+            self._transport.writelines((b"%x\r\n" % len(piece), piece, b"\r\n"))
+        else:
+            self._transport.write(piece)
+
+    def finish(self, exchange: Exchange) -> None:
+        if self._left:
+            self.cut(exchange)  # never a short body as a whole one
+            return
+        if self._chunks:
+            self._transport.write(b"0\r\n\r\n")
+        whole = self._chunks or self._left is not None
+        self._chunks, self._left = False, None
+        self._finished(exchange, whole and self._keeps_alive(exchange))
+
+    def cut(self, exchange: Exchange) -> None:
+        """By a reset: an end of the connection alone may be an end of the body."""
+        exchange.answered = True
+        connection = self._transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()
+
+    def _keeps_alive(self, exchange: Exchange) -> bool:
+        return exchange.request.keeps_alive and self._reader is None and not self._server.draining
+
+    def _finished(self, exchange: Exchange, keeps: bool) -> None:
+        exchange.answered = True
+        self._exchange = None
+        self._server.in_flight -= 1
+        if not keeps:
+            self._close()
+            return
+        limits = self._server.limits
+        self.due = self._loop.time() + (limits.stall_seconds if self._blocked else limits.idle_seconds)
+        if self._held or self._paused:
+            self._loop.call_soon(self._go_on)
+
+    def _close(self) -> None:
+        """At once where the request was whole; a client that still sends gets time to read what we said."""
+        if self._closing:
+            return
+        self._closing = True
+        self._held = b""
+        if self._reader is None and not self._paused:
+            self._transport.close()
+            self.due = self._loop.time() + self._server.limits.stall_seconds
+            return
+        self._reader = self._upload = self._request = None
+        self.due = self._loop.time() + _LINGER
+        self.resume()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def _refuse(self, status: int, why: str, more: bytes = b"") -> None:
+        """A problem document (RFC 9457) for what is no exchange, and no more after it."""
+        title = HTTPStatus(status).phrase
+        body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": why}).encode()
+        fields = ((b"content-type", b"application/problem+json"),)
+        head = whole_head(status_line(status), fields, len(body))
+        self._transport.write(b"%b%b%b%b\r\n%b" % (head, more, self._server.date_line(), _CLOSE, body))
+        self._closing = True
+        self._held = b""
+        self._pieces = []
+        self._reader = self._upload = self._request = None
+        self.due = self._loop.time() + _LINGER
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+
+
+_CLOSE = b"connection: close\r\n"

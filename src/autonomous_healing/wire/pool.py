@@ -1,0 +1,235 @@
+"""Connections to origins, kept and used again by strict rules. Every request of the product goes out here."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from autonomous_healing.wire.asking import Asking, Fetching, request_bytes
+from autonomous_healing.wire.dialer import Dialer, DialOptions, Resolve, system_resolve
+from autonomous_healing.wire.errors import Phase, WireError
+from autonomous_healing.wire.message import Answer, Request
+from autonomous_healing.wire.origin import Origin
+from autonomous_healing.wire.sweeper import Sweeper
+from autonomous_healing.wire.upstream import Upstream
+
+#: Seconds between two looks at idle connections and at addresses.
+_HOUSEKEEPING = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolLimits:
+    """For each origin; seconds where not said otherwise."""
+
+    connections: int = 64
+    waiting: int = 256  #: requests that may wait for a connection
+    idle_seconds: float = 30.0
+    stall_seconds: float = 30.0  #: without progress in a body that streams
+    sweep_seconds: float = 0.02  #: how exactly deadlines are kept
+
+
+class OriginPool:
+    """All connections to one origin."""
+
+    def __init__(self, origin: Origin, dialer: Dialer, limits: PoolLimits, sweeper: Sweeper) -> None:
+        self.origin = origin
+        self.stall_seconds = limits.stall_seconds
+        self._dialer = dialer
+        self._limits = limits
+        self._sweeper = sweeper
+        self._loop = asyncio.get_running_loop()
+        self._idle: list[Upstream] = []
+        self._all: set[Upstream] = set()
+        self._dialing: set[asyncio.Task[None]] = set()
+        self._waiting: deque[Asking] = deque()
+
+    @property
+    def open(self) -> int:
+        """Connections there are, idle ones too."""
+        return len(self._all)
+
+    @property
+    def idle(self) -> int:
+        return len(self._idle)
+
+    def ask(self, asking: Asking) -> None:
+        """Send it as soon as a connection is free. What becomes of it is told to `asking`, perhaps at once."""
+        asking.place = self
+        self._sweeper.watch(asking)
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_fresh():
+                connection.send(asking)
+                return
+            connection.close()
+        self._wait(asking)
+
+    def release(self, one: Upstream) -> None:
+        if one.retired:
+            one.close()
+            return
+        while self._waiting:
+            asking = self._waiting.popleft()
+            if not asking.over:
+                one.send(asking)
+                return
+        one.idle_since = self._loop.time()
+        self._idle.append(one)
+
+    def lost(self, one: Upstream) -> None:
+        self._all.discard(one)
+        if one in self._idle:
+            self._idle.remove(one)
+        self._dial_for_those_who_wait()
+
+    def resend(self, asking: Asking) -> None:
+        """On a new connection: the idle ones may be as stale as this one was."""
+        asking.resent = True
+        self._waiting.appendleft(asking)
+        self._start_dialing()
+
+    def forget(self, asking: Asking) -> None:
+        self._sweeper.forget(asking)
+
+    def keep_house(self) -> None:
+        """Close what was idle for too long."""
+        edge = self._loop.time() - self._limits.idle_seconds
+        for one in [idle for idle in self._idle if idle.idle_since < edge]:
+            self._idle.remove(one)
+            one.close()
+
+    async def look_again(self) -> None:
+        """Follow an origin that has moved: connections to addresses it no longer has carry no further request."""
+        if not self._all:
+            return
+        try:
+            addresses = await self._dialer.look_again()
+        except WireError:
+            return  # a name server that is away says nothing against connections that work
+        for one in self._all:
+            if addresses and one.address not in addresses:
+                one.retired = True
+        for one in [idle for idle in self._idle if idle.retired]:
+            self._idle.remove(one)
+            one.close()
+
+    async def stop(self) -> None:
+        """Close all connections at once; requests under way fail."""
+        for task in list(self._dialing):
+            task.cancel()
+        await asyncio.gather(*self._dialing, return_exceptions=True)
+        for one in list(self._all):
+            one.break_off(WireError(Phase.WAIT, "we are stopping"))
+        while self._waiting:
+            self._fail(self._waiting.popleft(), WireError(Phase.WAIT, "we are stopping"))
+
+    def _wait(self, asking: Asking) -> None:
+        if len(self._waiting) >= self._limits.waiting and self._is_full():
+            self._loop.call_soon(self._fail, asking, WireError(Phase.WAIT, "too many requests wait for it"))
+            return
+        self._waiting.append(asking)
+        if not self._is_full():
+            self._start_dialing()
+
+    def _is_full(self) -> bool:
+        return len(self._all) + len(self._dialing) >= self._limits.connections
+
+    def _start_dialing(self) -> None:
+        task = self._loop.create_task(self._dial())
+        self._dialing.add(task)
+        task.add_done_callback(self._dialing.discard)
+
+    def _dial_for_those_who_wait(self) -> None:
+        while self._waiting and self._waiting[0].over:
+            self._waiting.popleft()
+        if len(self._waiting) > len(self._dialing) and not self._is_full():
+            self._start_dialing()
+
+    async def _dial(self) -> None:
+        try:
+            connection, address = await self._dialer.dial(lambda: Upstream(self))
+        except WireError as error:
+            self._tell_one(error)
+            return
+        connection.address = address
+        if connection.closing:
+            self._tell_one(WireError(Phase.CONNECT, "connection closed at once"))
+            return
+        self._all.add(connection)
+        self.release(connection)
+
+    def _tell_one(self, error: WireError) -> None:
+        """A dial was begun for one request; that one hears that it failed."""
+        while self._waiting:
+            asking = self._waiting.popleft()
+            if not asking.over:
+                self._fail(asking, error)
+                return
+
+    def _fail(self, asking: Asking, error: WireError) -> None:
+        self._sweeper.forget(asking)
+        if not asking.over:
+            asking.over = True
+            asking.failed(error)
+
+
+class Pool:
+    """The origins, and the one way to ask them."""
+
+    def __init__(self, limits: PoolLimits | None = None, resolve: Resolve = system_resolve) -> None:
+        self._limits = limits or PoolLimits()
+        self._resolve = resolve
+        self._sweeper = Sweeper(self._limits.sweep_seconds)
+        self._origins: dict[tuple[Origin, DialOptions], OriginPool] = {}
+        self._house: asyncio.Task[None] | None = None
+
+    def origin(self, origin: Origin, options: DialOptions) -> OriginPool:
+        """The connections to this origin under these rules; made at the first call."""
+        pool = self._origins.get((origin, options))
+        if pool is None:
+            dialer = Dialer(origin, options, self._resolve)
+            pool = OriginPool(origin, dialer, self._limits, self._sweeper)
+            self._origins[origin, options] = pool
+            if self._house is None:
+                self._house = asyncio.get_running_loop().create_task(self._keep_house())
+        return pool
+
+    async def fetch(
+        self, origin: Origin, options: DialOptions, request: Request, *, seconds: float, most: int
+    ) -> Answer:
+        """The whole answer within `seconds`, its body of at most `most` bytes. Raises `WireError`."""
+        length = len(request.body)
+        head = request_bytes(origin, request.method, request.target, request.fields, length=length)
+        due = asyncio.get_running_loop().time() + seconds
+        asking = Fetching(request.method, head + request.body, due, most)
+        self.origin(origin, options).ask(asking)
+        try:
+            return await asking.future
+        finally:
+            asking.cancel()
+
+    async def stop(self) -> None:
+        """Close everything."""
+        if self._house is not None:
+            self._house.cancel()
+            await asyncio.gather(self._house, return_exceptions=True)
+            self._house = None
+        for pool in self._origins.values():
+            await pool.stop()
+        self._sweeper.stop()
+
+    async def _keep_house(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            tick = loop.create_future()
+            loop.call_later(_HOUSEKEEPING, _wake, tick)
+            await tick
+            pools = list(self._origins.values())
+            for pool in pools:
+                pool.keep_house()
+            await asyncio.gather(*(pool.look_again() for pool in pools))
+
+
+def _wake(tick: "asyncio.Future[None]") -> None:
+    if not tick.done():
+        tick.set_result(None)
