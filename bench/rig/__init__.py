@@ -1,0 +1,1 @@
+"""What the measurements of the data plane stand on: upstream, proxies, load, accounts. Judges no figure."""
