@@ -1,12 +1,6 @@
 """The measurements of the data plane, as far as they can be wrong without any proxy."""
 
-import asyncio
 import json
-import os
-import subprocess
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -16,12 +10,10 @@ from bench.__main__ import known
 from bench.data_plane import CASES, turns
 from bench.overhead import Wait, figures_of
 from bench.rig import report, tools
-from bench.rig.accounts import Entry, family, parse, used_by
 from bench.rig.asking import Got
 from bench.rig.bodies import chart
 from bench.rig.faults import CannotMeasure, WrongAnswer
 from bench.rig.figures import Figure, over_rounds, per_ten_thousand, percentile, ratio, rotated
-from bench.rig.framing import Framing
 from bench.rig.load import Load
 from bench.rig.load import parse as parse_load
 from bench.rig.machine import this_machine
@@ -30,7 +22,6 @@ from bench.rig.product import Place, configuration
 from bench.rig.report import Findings
 from bench.rig.sides import Door, Side
 from bench.rig.stage import positive
-from bench.rig.steady import at_rate
 from bench.rig.targets import FIRST, Target, verdicts
 from hypothesis import given
 from hypothesis import strategies as some
@@ -59,9 +50,6 @@ ASKED = Call(
 def test_measurements_are_called_by_name_and_what_they_stand_on_is_none() -> None:
     assert {"data_plane", "overhead"} <= set(known())
     assert "rig" not in known()
-
-
-# Figures
 
 
 def test_a_figure_is_the_median_of_its_rounds_with_the_least_and_the_most() -> None:
@@ -97,9 +85,6 @@ def test_another_one_begins_each_time() -> None:
     assert rotated([], 3) == []
 
 
-# Targets
-
-
 @pytest.mark.parametrize(
     ("target", "value", "reached"),
     [
@@ -124,8 +109,6 @@ def test_every_target_is_told_with_what_was_found() -> None:
         "cpu_ratio_nginx_1k_c16": True,
     }
 
-
-# The load generator
 
 FIGURES = {"requests": 5000, "bytes": 6_000_000, "microseconds": 2_000_000, "refused": 0, "broken": 0}
 
@@ -176,9 +159,6 @@ def test_a_run_in_which_all_is_well_passes() -> None:
 def test_a_run_with_one_wrong_answer_means_nothing(changes: dict[str, object], complaint: str) -> None:
     with pytest.raises(WrongAnswer, match=complaint):
         parse_load(output(**changes)).check("ours", 1024)
-
-
-# Answers
 
 
 @pytest.mark.parametrize(
@@ -233,84 +213,6 @@ def test_a_chart_needs_some_room() -> None:
         chart("SPY", 100, datetime(2026, 7, 4, tzinfo=UTC))
 
 
-# Framing
-
-ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nX: y\r\n\r\nhello"
-
-
-@given(cut=some.integers(1, len(ANSWER) - 1))
-def test_an_answer_ends_with_its_last_byte_however_it_comes(cut: int) -> None:
-    framing = Framing()
-    assert framing.feed(ANSWER[:cut]) is None
-    assert framing.feed(ANSWER[cut:]) == 200
-    assert framing.feed(ANSWER.replace(b"200 OK", b"503 No")) == 503
-
-
-@pytest.mark.parametrize("bad", [ANSWER + b"!", ANSWER.replace(b"content-length: 5", b"connection: close")])
-def test_what_cannot_be_framed_is_a_wrong_answer(bad: bytes) -> None:
-    with pytest.raises(WrongAnswer):
-        Framing().feed(bad)
-
-
-# Accounts
-
-
-def test_reads_an_account_whatever_the_program_is_called() -> None:
-    fields = "S 17 42 42 0 -1 4194560 100 0 0 0 11 22 33 44 20 0 1 0 12345 99999999 250 1844 1 1"
-    assert parse(f"42 (a ) b (c) {fields}") == Entry(pid=42, parent=17, ticks=110, pages=250)
-
-
-def test_a_family_holds_all_that_descends_from_its_roots() -> None:
-    parents = {1: 0, 5: 1, 6: 5, 7: 6, 8: 1}
-    table = {pid: Entry(pid, parent, ticks=1, pages=1) for pid, parent in parents.items()}
-    assert family([5, 99], table) == {5, 6, 7}
-    assert family([99], table) == set()
-
-
-def test_a_child_that_works_is_on_its_parents_account() -> None:
-    burn = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'for _ in range(6_000_000): pass'])"
-    before = used_by([os.getpid()])
-    subprocess.run([sys.executable, "-c", burn], check=True)
-    assert used_by([os.getpid()]).cpu - before.cpu > 0.05
-    assert before.rss_mb > 5
-
-
-# Constant rate
-
-
-@asynccontextmanager
-async def server(answer: bytes) -> AsyncIterator[str]:
-    """Gives that answer to every request, and is gone when its clients are."""
-    serving: set[asyncio.Task[None]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while await reader.readuntil(b"\r\n\r\n"):
-                writer.write(answer)
-        writer.close()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        serving.add(asyncio.create_task(serve(reader, writer)))
-
-    listening = await asyncio.start_server(accept, "127.0.0.1", 0)
-    async with listening:
-        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/a?b=c"
-        await asyncio.gather(*serving)
-
-
-async def test_all_are_asked_equally_often_at_a_constant_rate() -> None:
-    async with server(ANSWER) as one, server(ANSWER) as other:
-        taken = await at_rate({"direct": one, "proxied": other}, rate=200.0, seconds=0.3, warm=0.1)
-    assert {name: len(seconds) for name, seconds in taken.items()} == {"direct": 60, "proxied": 60}
-    assert all(0 < second < 5 for seconds in taken.values() for second in seconds)
-
-
-async def test_a_bad_answer_ends_the_measurement() -> None:
-    async with server(ANSWER.replace(b"200 OK", b"502 No")) as bad:
-        with pytest.raises(WrongAnswer, match="proxied at a constant rate: status 502"):
-            await at_rate({"proxied": bad}, rate=100.0, seconds=0.1, warm=0.1)
-
-
 def test_latency_is_what_a_proxy_adds_in_the_same_round() -> None:
     rounds = [
         {"ours": Wait({"p50": base, "p99": base + 1}, {"p50": base + 0.2, "p99": base + 3})}
@@ -320,9 +222,6 @@ def test_latency_is_what_a_proxy_adds_in_the_same_round() -> None:
     assert figures["added_latency_p50_ms"] == Figure(0.2, 0.2, 0.2)
     assert figures["added_latency_p99_ms"] == Figure(2.0, 2.0, 2.0)
     assert figures["direct_latency_p50_ms"] == Figure(0.5, 0.1, 9.0)
-
-
-# The whole
 
 
 def side(name: str, *kinds: str) -> Side:
@@ -392,9 +291,6 @@ def test_people_see_sides_figures_and_targets() -> None:
     assert "reached      cpu_ratio_nginx_1k_c16 <= 1.6\n" in lines
     assert "missed       cpu_ratio_own_fail_c16 <= 1.5\n" in lines
     assert "not measured cpu_ratio_envoy_1k_c16 < 1\n" in lines
-
-
-# Setting up
 
 
 def test_the_product_accepts_its_configuration(tmp_path: Path) -> None:
