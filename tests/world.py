@@ -28,7 +28,7 @@ from autonomous_healing.endpoint_healing.call import (
 )
 from autonomous_healing.endpoint_healing.catalog import build_endpoints, default_sources
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
-from autonomous_healing.endpoint_healing.endpoints import Endpoint
+from autonomous_healing.endpoint_healing.endpoints import Endpoint, Source
 from autonomous_healing.endpoint_healing.fetch import FIRST, Fetcher, FetchFailed, Hop, Judges
 from autonomous_healing.endpoint_healing.fidelity import Policy, parse_levels
 from autonomous_healing.endpoint_healing.freshness import AlwaysOpen, Freshness, FrozenWatch, MarketHours
@@ -39,7 +39,7 @@ from autonomous_healing.endpoint_healing.records import Record
 from autonomous_healing.endpoint_healing.redaction import Redaction
 from autonomous_healing.endpoint_healing.strategies import EndpointStrategy
 from autonomous_healing.endpoint_healing.trail import EndpointReport
-from autonomous_healing.endpoint_healing.upstream import Answer, Unanswered, Upstream
+from autonomous_healing.endpoint_healing.upstream import Answer, Unanswered, Upstream, UpstreamLimits
 from autonomous_healing.endpoint_healing.validators import read_answer
 from autonomous_healing.healing import Journal
 from autonomous_healing.learning import LearningSettings, NestedLearner
@@ -147,7 +147,7 @@ class ScriptedUpstream(Upstream):
     """The providers: truthful, unless a script says otherwise. Writes down what it was asked."""
 
     def __init__(self, clock: ManualClock) -> None:
-        super().__init__(user_agent="tests", max_body=0)
+        super().__init__(user_agent="tests", limits=UpstreamLimits(max_body=0))
         self.asked: list[Asked] = []
         self._clock = clock
         self._scripts: list[tuple[str, deque[Turn]]] = []
@@ -179,7 +179,13 @@ class ScriptedUpstream(Upstream):
         ask = self._ask(url)
         return _sent(broken(Fault(kind=kind, source=ask.source, seconds=7.0), ask))
 
-    async def get(self, url: str, headers: Mapping[str, str], seconds: float) -> Answer:
+    async def get(
+        self, source: Source, host: str, path: str, headers: Mapping[str, str], seconds: float
+    ) -> Answer:
+        return await self.answer_to(host + path, headers, seconds)
+
+    async def answer_to(self, url: str, headers: Mapping[str, str], seconds: float) -> Answer:
+        """What is said to a request for this address."""
         self.asked.append(Asked(url, headers, seconds))
         turns = next((turns for part, turns in self._scripts if part in url), None)
         if not turns:
@@ -249,7 +255,7 @@ class World:
     def call(self, place: str, allow: str = ALL_LEVELS, origin: Origin = "live", /, **params: str) -> Call:
         """The usual question for that endpoint, with changes; an empty change takes a parameter away."""
         endpoint = self.endpoint(place)
-        asked = endpoint.asked({**QUESTIONS[place], **params})
+        asked = endpoint.asked({**QUESTIONS.get(place, {}), **params})
         return Call(
             id=self.new_id(),
             endpoint=endpoint,
@@ -348,8 +354,9 @@ def tried(report: EndpointReport) -> dict[str, str]:
 
 
 def _sources(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, SourceSettings]:
-    """The five providers; quotas are left out unless a test gives some."""
+    """The five providers and whatever a test adds; quotas are left out unless it gives some."""
+    known = {source: {**one.model_dump(), "quota": ()} for source, one in default_sources().items()}
     return {
-        source: SourceSettings.model_validate({**known.model_dump(), "quota": (), **changes.get(source, {})})
-        for source, known in default_sources().items()
+        source: SourceSettings.model_validate({**known.get(source, {}), **changes.get(source, {})})
+        for source in {**known, **changes}
     }

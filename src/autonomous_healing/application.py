@@ -29,22 +29,28 @@ from autonomous_healing.agents.alerting import dead_agent
 from autonomous_healing.agents.store import AgentStore
 from autonomous_healing.alerts import AlertManager, AlertStore, LogChannel, WebChannel
 from autonomous_healing.dashboard import Dashboard, Rooms
+from autonomous_healing.dashboard.options import ServerSettings
 from autonomous_healing.database import Database, DatabaseAway, EventWriter, Spool
 from autonomous_healing.endpoint_healing.assembly import Mind, build_healer, build_parts, secrets_of
 from autonomous_healing.endpoint_healing.call import FailedCall
 from autonomous_healing.endpoint_healing.catalog import build_endpoints
 from autonomous_healing.endpoint_healing.freshness import MarketHours
+from autonomous_healing.endpoint_healing.healthy_path import HealthyPath
 from autonomous_healing.endpoint_healing.probe import Prober
 from autonomous_healing.endpoint_healing.store import EndpointStore
 from autonomous_healing.healing import Journal
 from autonomous_healing.learning import LearningStore, NestedLearner
-from autonomous_healing.proxy import HealingProxy, ProxyServer
+from autonomous_healing.proxy import Door, HealingProxy, Passthrough, ProxyServer, Ways
 from autonomous_healing.resilience import Clock, SystemClock, uuid7_from
 from autonomous_healing.safety import FailSafe, Guard
 from autonomous_healing.settings import Settings
+from autonomous_healing.wire import ServerLimits
 
 #: Seconds that each part of a stop may take before it is cut short.
 LINE_SECONDS, FOLLOWER_SECONDS, DRAIN_SECONDS = 4.0, 3.0, 5.0
+
+#: Between two counts of what the healthy path saw.
+OBSERVED_SECONDS = 0.1
 
 #: Between two looks at which followers of the journal fell behind.
 MISSED_SECONDS = 60.0
@@ -173,17 +179,46 @@ class Application:
             ),
             settings.server,
         )
-        proxy = HealingProxy(self.endpoints, self.healer, settings.healing, clock, self._new_id)
-        server = settings.server
-        documents = self.dashboard.documents()
-        self.proxy = ProxyServer(proxy, server.host, server.proxy_port, server.drain_seconds, documents)
+        self.proxy = ProxyServer(build_door(settings.server), self._ways())
         self._ground = self._crew(
             Background("database", self.database.run, clock),
             Background("event_writer", self.writer.run, clock),
+            Background("observations", self._count_observations, clock),
             Background("dashboard_live", self.dashboard.run, clock),
             RecoveryWatch(self.alerts, self.parts.admission, self.endpoints, clock),
             self._bookkeeper,
         )
+
+    def _ways(self) -> Ways:
+        settings, parts, clock = self.settings, self.parts, self._clock
+        path = HealthyPath(parts.fetcher, parts.upstream, parts.cache, parts.observations, clock)
+        self.healthy_path = path
+        return Ways(
+            proxy=HealingProxy(parts.endpoints, self.healer, settings.healing, clock, self._new_id),
+            path=path,
+            fetcher=parts.fetcher,
+            views=self.dashboard.documents(),
+            passthroughs=self._passthroughs,
+        )
+
+    def _passthroughs(self) -> list[Passthrough]:
+        return [
+            Passthrough(
+                endpoint,
+                self.parts.upstream,
+                self.parts.admission,
+                self._clock,
+                deadline=self.settings.healing.request_deadline,
+                buffer_bytes=self.settings.server.buffer_max_bytes,
+            )
+            for endpoint in self.endpoints
+            if endpoint.source.kind == "raw"
+        ]
+
+    async def _count_observations(self) -> None:
+        while True:
+            await self._clock.sleep(OBSERVED_SECONDS)
+            self.healthy_path.count()
 
     def _crew(self, *workers: Worker) -> Orchestrator:
         return Orchestrator(workers, self.settings.supervision, self._clock, self._tell_of_dead_agent)
@@ -245,6 +280,7 @@ class Application:
             await self._bookkeeper.save_due(everything=True)
         finally:  # whatever became of that, the events are kept
             await self._ground.cancel()
+            self.healthy_path.count()
             await self.writer.drain(DRAIN_SECONDS)
 
     async def _recall(self) -> None:
@@ -280,3 +316,23 @@ class Application:
 
     async def _save_breakers(self) -> None:
         await self.store.save_breakers(self.parts.admission.breakers())
+
+
+def build_door(server: ServerSettings) -> Door:
+    """Where the proxy listens, and what it takes."""
+    return Door(
+        host=server.host,
+        port=server.proxy_port,
+        drain_seconds=server.drain_seconds,
+        limits=ServerLimits(
+            body_bytes=server.max_body_bytes,
+            buffer_bytes=server.buffer_max_bytes,
+            connections=server.max_connections,
+            connections_per_address=server.max_connections_per_address,
+            in_flight=server.max_in_flight,
+            head_seconds=server.head_seconds,
+            stall_seconds=server.body_stall_seconds,
+            idle_seconds=server.idle_seconds,
+        ),
+        shared=server.workers > 1,
+    )

@@ -117,7 +117,7 @@ async def play() -> dict[str, Any]:
     healed = await example.ask()
     assert healed.body == good.body
     upstream = example.world.upstream
-    refused = await upstream.get(upstream.asked[-1].url, {}, 1.0)
+    refused = await upstream.answer_to(upstream.asked[-1].url, {}, 1.0)
     told |= _of_the_healing(example, healed, refused.body)
     await example.tell_followers()
     told |= {

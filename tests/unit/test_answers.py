@@ -113,7 +113,7 @@ async def bad_answer(place: str, kind: FaultKind) -> tuple[Call, Answer]:
     world = World()
     world.upstream.says("https", kind)
     call = world.call(place)
-    return call, await world.upstream.get(world.url_of(call), {}, 1.0)
+    return call, await world.upstream.answer_to(world.url_of(call), {}, 1.0)
 
 
 @pytest.mark.parametrize("place", PLACES)

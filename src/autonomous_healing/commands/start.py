@@ -13,6 +13,7 @@ import cyclopts
 from rich.console import Console
 
 from autonomous_healing.application import Application
+from autonomous_healing.commands.process import carry_traffic, settle
 from autonomous_healing.dashboard import PortTaken as DashboardPortTaken
 from autonomous_healing.database import DatabaseAway, DatabaseRefused
 from autonomous_healing.endpoint_healing.freshness import load_market_hours
@@ -71,8 +72,10 @@ async def run_product(settings: Settings, environ: Mapping[str, str], console: C
         console.print(f"monitoring.market_calendar: {unknown}", style="red", markup=False)
         return BAD_SETTINGS
     try:
+        carry_traffic()
         application = Application(settings, environ, hours)
         await application.start()
+        settle()
     except (PortTaken, DashboardPortTaken) as taken:
         console.print(f"{taken}: choose another with --proxy-port or --dashboard-port", style="red")
         return FAULT

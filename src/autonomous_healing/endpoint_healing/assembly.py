@@ -12,6 +12,7 @@ from autonomous_healing.endpoint_healing.endpoints import Endpoint, Source
 from autonomous_healing.endpoint_healing.fetch import Fetcher, Judges
 from autonomous_healing.endpoint_healing.freshness import Freshness, FrozenWatch, MarketHours
 from autonomous_healing.endpoint_healing.healer import EndpointHealer
+from autonomous_healing.endpoint_healing.observations import Observations
 from autonomous_healing.endpoint_healing.options import HealingSettings, SourceSettings
 from autonomous_healing.endpoint_healing.plausibility import Plausibility
 from autonomous_healing.endpoint_healing.ranking import LearnedOrder
@@ -29,7 +30,7 @@ from autonomous_healing.endpoint_healing.strategies import (
     YahooAlternateEndpoint,
 )
 from autonomous_healing.endpoint_healing.strategies.reduction import shrink, stitch
-from autonomous_healing.endpoint_healing.upstream import Upstream
+from autonomous_healing.endpoint_healing.upstream import Upstream, UpstreamLimits
 from autonomous_healing.healing import HealingLoop, Journal
 from autonomous_healing.learning import LearningSettings, NestedLearner
 from autonomous_healing.resilience import Backoff, Clock
@@ -53,6 +54,7 @@ class EndpointParts:
     cache: ResponseCache
     upstream: Upstream
     fetcher: Fetcher
+    observations: Observations
 
 
 def build_parts(
@@ -68,7 +70,13 @@ def build_parts(
     quotas = {source: one.quota for source, one in sources.items()}
     admission = Admission(known.values(), secrets, quotas, settings, clock)
     cache = ResponseCache(settings.cache, clock)
-    upstream = Upstream(user_agent=settings.user_agent, max_body=settings.max_answer_mb * 1_048_576)
+    limits = UpstreamLimits(
+        max_body=settings.max_answer_mb * 1_048_576,
+        connect_seconds=settings.connect_timeout,
+        per_host=settings.connections_per_host,
+        waiting=settings.waiting_per_host,
+    )
+    upstream = Upstream(user_agent=settings.user_agent, limits=limits)
     judges = Judges(
         plausibility=Plausibility(settings.plausibility),
         freshness=Freshness(settings.freshness, hours),
@@ -77,7 +85,12 @@ def build_parts(
     )
     fetcher = Fetcher(upstream, admission, cache, judges, clock, settings)
     return EndpointParts(
-        endpoints=tuple(endpoints), admission=admission, cache=cache, upstream=upstream, fetcher=fetcher
+        endpoints=tuple(endpoints),
+        admission=admission,
+        cache=cache,
+        upstream=upstream,
+        fetcher=fetcher,
+        observations=Observations(),
     )
 
 

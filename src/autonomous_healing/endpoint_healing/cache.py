@@ -10,11 +10,17 @@ from autonomous_healing.endpoint_healing.options import CacheSettings
 from autonomous_healing.resilience import Clock
 
 
-@dataclass(frozen=True, slots=True)
-class _Copy:
+@dataclass(slots=True)
+class Copy:
+    """One answer that was judged good, and how it looked on the wire."""
+
     response: Response
     kind: DataKind
     kept_at: float  #: monotonic seconds
+    judged_at: float = 0.0  #: monotonic seconds
+    told: tuple[bytes, ...] = ()  #: what of its head matters, as it came
+    raw: bytes = b""  #: its body as it came, perhaps compressed
+    head: bytes = b""  #: ready for callers who get it unchanged
 
 
 class ResponseCache:
@@ -23,7 +29,7 @@ class ResponseCache:
     def __init__(self, settings: CacheSettings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._copies: OrderedDict[str, _Copy] = OrderedDict()
+        self._copies: OrderedDict[str, Copy] = OrderedDict()
         self.bytes_held = 0
 
     def __len__(self) -> int:
@@ -43,10 +49,17 @@ class ResponseCache:
             return
         self._forget(call.resource)
         made_at = self._clock.monotonic() - took - response.keeping.age
-        self._copies[call.resource] = _Copy(response, call.kind, made_at)
+        self._copies[call.resource] = Copy(response, call.kind, made_at)
         self.bytes_held += len(response.body)
         while len(self._copies) > self._settings.max_entries or self._too_heavy():
             self._forget(next(iter(self._copies)))
+
+    def latest(self, resource: str) -> Copy | None:
+        """The copy itself, as the most recently used."""
+        copy = self._copies.get(resource)
+        if copy is not None:
+            self._copies.move_to_end(resource)
+        return copy
 
     def last_good(self, call: Call) -> Response | None:
         """The copy with its age and its honest level, or None when there is none inside its windows."""
@@ -67,7 +80,7 @@ class ResponseCache:
         """The copy has turned out to be older than it looked: at least `age` seconds."""
         if copy := self._copies.get(call.resource):
             kept_at = min(copy.kept_at, self._clock.monotonic() - age)
-            self._copies[call.resource] = replace(copy, kept_at=kept_at)
+            copy.kept_at = kept_at
 
     def _forget(self, resource: str) -> None:
         if copy := self._copies.pop(resource, None):

@@ -76,6 +76,17 @@ class Hop:
 FIRST = Hop()
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One request that went out: where, with which key, when, and how long it may take."""
+
+    host: str
+    key: Key | None
+    seconds: float
+    began: datetime
+    start: float  #: monotonic seconds
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
     """What an answer says, and the first thing that is wrong with it."""
@@ -100,6 +111,7 @@ class Fetcher:
         settings: HealingSettings,
     ) -> None:
         self.admission = admission
+        self.max_answer = settings.max_answer_mb * 1_048_576  #: bytes
         self._upstream = upstream
         self._cache = cache
         self._judges = judges
@@ -124,23 +136,25 @@ class Fetcher:
         except Refused as refused:
             raise FetchFailed(self._refusal(endpoint, host, began, refused)) from None
         seconds = min(hop.seconds or endpoint.timeout, endpoint.timeout, call.deadline.remaining())
+        sent = Sent(host, key, seconds, began, start)
         try:
-            outcome = await self._exchange(call, host, key, seconds, began, fresh=hop.fresh)
+            outcome = await self._outcome(call, sent, await self._ask(call, sent, fresh=hop.fresh))
         except BaseException:
             self.admission.breaker(endpoint, host).release_trial()
             raise
-        elapsed = self._clock.monotonic() - start
-        if isinstance(outcome, Failure):
-            outcome = replace(outcome, blame=self._count_failure(call, outcome, seconds))
-            if outcome.finding and outcome.finding.true_at:
-                # The copy was kept while a frozen value could not be told from a quiet one.
-                age = (self._clock.now() - outcome.finding.true_at).total_seconds()
-                self._cache.date_back(call, age)
-            raise FetchFailed(outcome)
-        self.admission.window(endpoint).record_success(elapsed)
-        self.admission.breaker(endpoint, host).record_success()
-        self._cache.keep(call, outcome, took=elapsed)
-        return outcome
+        return self._concluded(call, sent, outcome)
+
+    async def conclude(self, call: Call, sent: Sent, answer: Answer | Unanswered) -> Response:
+        """What came of a request that another has sent: judged, counted and kept like all others.
+
+        Raises `FetchFailed`.
+        """
+        return self._concluded(call, sent, await self._outcome(call, sent, answer))
+
+    def judge_now(self, call: Call, sent: Sent, answer: Answer) -> Response | None:
+        """The judged answer if it is well, without waiting and without counting; None leaves it to `conclude`."""
+        reading = self._verdict(self._read(call, answer, self._clock.now()), call, sent.host)
+        return None if reading.finding else self._response(call, sent.host, answer, reading.record)
 
     def soft_timeout(self, endpoint: Endpoint) -> float:
         """Seconds after which healing begins: by p95, or by twice the expected time until that is known."""
@@ -150,11 +164,8 @@ class Fetcher:
 
     async def judge(self, call: Call, host: str, answer: Answer) -> Reading:
         """By rule and shape, then plausibility, freshness and movement; the first finding counts."""
-        now = self._clock.now()
-        reading = await aside(len(answer.body), self._read, call, answer, now)
-        if reading.record is None or reading.finding:
-            return reading
-        return replace(reading, finding=self._judges.frozen.judge(reading.record, call, host, now))
+        reading = await aside(len(answer.body), self._read, call, answer, self._clock.now())
+        return self._verdict(reading, call, host)
 
     def cannot_ask_again(self, source: Source) -> str | None:
         """Why no extra call to this source may be decided now, or None."""
@@ -184,6 +195,14 @@ class Fetcher:
             raise CannotHeal(f"put together: {reading.finding.message}")
         return replace(part, body=body, record=reading.record, headers={})
 
+    def _verdict(self, reading: Reading, call: Call, host: str) -> Reading:
+        """With what needs memory of other answers."""
+        if reading.record is None or reading.finding:
+            return reading
+        return replace(
+            reading, finding=self._judges.frozen.judge(reading.record, call, host, self._clock.now())
+        )
+
     def _read(self, call: Call, answer: Answer, now: datetime) -> Reading:
         """All that needs no memory of other answers, so that it can be done beside the event loop."""
         read = read_answer(
@@ -198,25 +217,42 @@ class Fetcher:
         )
         return Reading(finding=finding, record=read)
 
-    async def _exchange(
-        self, call: Call, host: str, key: Key | None, seconds: float, began: datetime, *, fresh: bool
-    ) -> Response | Failure:
-        endpoint, start = call.endpoint, self._clock.monotonic()
-        url = host + endpoint.upstream_path(call.params, key.secret if key else None)
-        headers = {**call.headers, "Cache-Control": "no-cache"} if fresh else call.headers
+    async def _ask(self, call: Call, sent: Sent, *, fresh: bool) -> Answer | Unanswered:
+        path = call.endpoint.upstream_path(call.params, sent.key.secret if sent.key else None)
+        headers = {**call.headers, "cache-control": "no-cache"} if fresh else call.headers
         try:
-            answer = await self._upstream.get(url, headers, seconds)
+            return await self._upstream.get(call.endpoint.source, sent.host, path, headers, sent.seconds)
         except Unanswered as none:
-            return self._failure(call, host, key, began, start, trouble=none.trouble, message=str(none))
+            return none
+
+    async def _outcome(self, call: Call, sent: Sent, answer: Answer | Unanswered) -> Response | Failure:
+        if isinstance(answer, Unanswered):
+            return self._failure(call, sent, trouble=answer.trouble, message=str(answer))
         if answer.status == 304:
             unasked = Reading(finding=Finding(MISSING, "HTTP 304, although no copy was spoken of"))
-            return self._failure(call, host, key, began, start, answer=answer, reading=unasked)
+            return self._failure(call, sent, answer=answer, reading=unasked)
         if 300 <= answer.status < 400:
-            return self._response(call, host, answer, None)
-        reading = await self.judge(call, host, answer)
+            return self._response(call, sent.host, answer, None)
+        reading = await self.judge(call, sent.host, answer)
         if reading.finding or answer.status >= 400:
-            return self._failure(call, host, key, began, start, answer=answer, reading=reading)
-        return self._response(call, host, answer, reading.record)
+            return self._failure(call, sent, answer=answer, reading=reading)
+        return self._response(call, sent.host, answer, reading.record)
+
+    def _concluded(self, call: Call, sent: Sent, outcome: Response | Failure) -> Response:
+        """Counted where it belongs; raises `FetchFailed`."""
+        endpoint = call.endpoint
+        if isinstance(outcome, Failure):
+            outcome = replace(outcome, blame=self._count_failure(call, outcome, sent.seconds))
+            if outcome.finding and outcome.finding.true_at:
+                # The copy was kept while a frozen value could not be told from a quiet one.
+                age = (self._clock.now() - outcome.finding.true_at).total_seconds()
+                self._cache.date_back(call, age)
+            raise FetchFailed(outcome)
+        elapsed = self._clock.monotonic() - sent.start
+        self.admission.window(endpoint).record_success(elapsed)
+        self.admission.breaker(endpoint, sent.host).record_success()
+        self._cache.keep(call, outcome, took=elapsed)
+        return outcome
 
     def _response(self, call: Call, host: str, answer: Answer, record: Record | None) -> Response:
         redaction = self._judges.redaction
@@ -237,10 +273,7 @@ class Fetcher:
     def _failure(
         self,
         call: Call,
-        host: str,
-        key: Key | None,
-        began: datetime,
-        start: float,
+        sent: Sent,
         *,
         answer: Answer | None = None,
         reading: Reading = UNREAD,
@@ -252,13 +285,13 @@ class Fetcher:
             message = finding.message if finding else f"HTTP {answer.status}"
         failure = Failure(
             endpoint=call.endpoint,
-            host=host,
-            observed_at=began,
-            elapsed=timedelta(seconds=self._clock.monotonic() - start),
+            host=sent.host,
+            observed_at=sent.began,
+            elapsed=timedelta(seconds=self._clock.monotonic() - sent.start),
             status=answer.status if answer else None,
             trouble=trouble,
             finding=finding,
-            key_alias=key.alias if key else None,
+            key_alias=sent.key.alias if sent.key else None,
             message=redaction.text(message)[:MESSAGE],
             answer=_bad_answer(answer, redaction) if answer else None,
             record=reading.record if finding and finding.code in (STALE, FROZEN) else None,

@@ -1,6 +1,7 @@
 """The door to endpoint healing: ask for data, or hand in a failed call."""
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -67,11 +68,26 @@ class EndpointHealer:
 
     async def answer(self, call: Call) -> Result:
         """A truthful answer to a user's call, or the honest failure."""
-        attempt = self._begin(call)
         began, start = self._clock.now(), self._clock.monotonic()
+        patience = self._patience(call)
+        return await self.follow(call, self._fetcher.fetch(call), began, start, patience)
+
+    async def follow(
+        self,
+        call: Call,
+        first: Coroutine[None, None, Response],
+        began: datetime,
+        start: float,
+        patience: float,
+    ) -> Result:
+        """What becomes of a first attempt that began at `start` (monotonic), healed where it fails.
+
+        `patience`: seconds from its start until healing begins although an answer may still come.
+        """
+        attempt = self._begin(first)
         bypassed = self._passes_through(call)
         try:
-            await asyncio.wait({attempt}, timeout=self._patience(call))
+            await asyncio.wait({attempt}, timeout=patience - (self._clock.monotonic() - start))
             if attempt.done():
                 result = await self._settle(call, attempt)
             else:
@@ -108,8 +124,8 @@ class EndpointHealer:
         remaining = call.deadline.remaining()
         return min(soft, max(remaining - self._settings.local_reserve, remaining / 2))
 
-    def _begin(self, call: Call) -> asyncio.Task[Response]:
-        attempt = asyncio.create_task(self._fetcher.fetch(call))
+    def _begin(self, first: Coroutine[None, None, Response]) -> asyncio.Task[Response]:
+        attempt = asyncio.create_task(first)
         self._background.add(attempt)
         attempt.add_done_callback(self._forget)
         return attempt

@@ -1,16 +1,13 @@
-"""One exchange with one provider over HTTP. The only room that knows the HTTP library."""
+"""Exchanges with providers. Turns a source and a path into what the wire needs, and its answers into ours."""
 
-import asyncio
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import aiohttp
-from yarl import URL
-
+from autonomous_healing import wire
 from autonomous_healing.endpoint_healing.call import Trouble
-
-#: Connections kept to one host, and in all.
-PER_HOST, IN_ALL = 64, 1000
+from autonomous_healing.endpoint_healing.endpoints import Source
+from autonomous_healing.wire import Phase, WireError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,65 +27,123 @@ class Unanswered(Exception):
         self.trouble = trouble
 
 
-class Upstream:
-    """A pool of connections. Never retries, never follows a redirect, never keeps a cookie."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UpstreamLimits:
+    """What one exchange, and one host, may use."""
 
-    def __init__(self, *, user_agent: str, max_body: int) -> None:
-        self._user_agent = user_agent
-        self._max_body = max_body
-        self._session: aiohttp.ClientSession | None = None
+    max_body: int  #: bytes of an answer, compressed or not
+    connect_seconds: float = 2.0
+    per_host: int = 64  #: connections
+    waiting: int = 256  #: requests that wait for one of them
+
+
+class Route:
+    """The way to one host of a source."""
+
+    __slots__ = ("connections", "origin", "prefix")
+
+    def __init__(self, origin: wire.Origin, prefix: str, connections: wire.OriginPool) -> None:
+        self.origin = origin
+        self.prefix = prefix  #: the path that stands before every path
+        self.connections = connections
+
+
+class Upstream:
+    """A pool of connections. Never follows a redirect, never keeps a cookie, never retries what was answered."""
+
+    def __init__(self, *, user_agent: str, limits: UpstreamLimits) -> None:
+        self.limits = limits
+        self._usual = (
+            (b"user-agent", user_agent.encode()),
+            (b"accept", b"application/json"),
+            (b"accept-encoding", b"gzip"),
+        )
+        self._pool: wire.Pool | None = None
+        self._routes: dict[tuple[str, str], Route] = {}
 
     async def start(self) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=IN_ALL, limit_per_host=PER_HOST),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": self._user_agent, "Accept": "application/json"},
-            timeout=aiohttp.ClientTimeout(total=None),
-        )
+        limits = self.limits
+        self._pool = wire.Pool(wire.PoolLimits(connections=limits.per_host, waiting=limits.waiting))
 
     async def stop(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        if self._pool is not None:
+            await self._pool.stop()
 
-    async def get(self, url: str, headers: Mapping[str, str], seconds: float) -> Answer:
+    def route(self, source: Source, host: str) -> Route:
+        """The connections to `host`, one of the source's base URLs."""
+        known = self._routes.get((source.id, host))
+        if known is None:
+            if self._pool is None:
+                raise RuntimeError("Upstream.start() was not awaited")
+            origin, prefix = wire.read_base_url(host)
+            options = wire.DialOptions(
+                connect_seconds=self.limits.connect_seconds,
+                allow_private=source.allow_private,
+                ca_file=source.ca_file,
+            )
+            known = Route(origin, prefix, self._pool.origin(origin, options))
+            self._routes[source.id, host] = known
+        return known
+
+    def request_head(self, route: Route, path: str, headers: Mapping[str, str]) -> bytes:
+        """A GET as it is sent; raises `ValueError` where a header or the path would break it."""
+        fields = [
+            *self._usual,
+            *((name.encode(), value.encode("latin-1")) for name, value in headers.items()),
+        ]
+        return wire.request_bytes(route.origin, b"GET", (route.prefix + path).encode(), fields)
+
+    async def get(
+        self, source: Source, host: str, path: str, headers: Mapping[str, str], seconds: float
+    ) -> Answer:
         """The whole answer within `seconds`; raises `Unanswered`."""
-        if self._session is None:
-            raise RuntimeError("Upstream.start() was not awaited")
+        route = self.route(source, host)
+        head = self.request_head(route, path, headers)
         try:
-            async with asyncio.timeout(seconds):
-                return await self._get(self._session, url, headers)
-        except TimeoutError:
-            raise Unanswered(Trouble.TIMED_OUT, f"no answer within {seconds:.1f}s") from None
-        except (aiohttp.ClientError, OSError) as trouble:
-            raise Unanswered(Trouble.UNREACHABLE, _words(trouble)) from None
-
-    async def _get(self, session: aiohttp.ClientSession, url: str, headers: Mapping[str, str]) -> Answer:
-        target = URL(url, encoded=True)
-        async with session.get(target, headers=headers, allow_redirects=False) as response:
-            body = bytearray()
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > self._max_body:
-                    raise Unanswered(Trouble.TOO_LARGE, f"answer larger than {self._max_body} bytes")
-            names = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status, names, bytes(body))
+            answer = await wire.fetch(
+                route.connections, b"GET", head, seconds=seconds, most=self.limits.max_body
+            )
+        except WireError as error:
+            raise unanswered(error, seconds) from None
+        return read(answer, self.limits.max_body)
 
 
-def _words(trouble: Exception) -> str:
-    """The library's own messages may hold the address, and so a key: only kinds and numbers are told."""
-    match trouble:
-        case aiohttp.ClientConnectorDNSError():
-            return "name not found"
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
-            return "TLS refused"
-        case aiohttp.ClientPayloadError():
-            return "answer cut short"
-        case aiohttp.ServerDisconnectedError():
-            return "connection closed before an answer"
-        case OSError(errno=int(number)):
-            return f"connection failed: {_OS_WORDS.get(number, f'error {number}')}"
+def read(answer: wire.Answer, most: int) -> Answer:
+    """Decompressed; raises `Unanswered` where that fails or brings more than `most` bytes."""
+    head, body = answer.head, answer.body
+    coding = head.first(b"content-encoding")
+    if coding is not None and coding.lower() != b"identity" and body:
+        body = _decompressed(body, coding, most)
+    return Answer(head.status, {name.decode(): value.decode("latin-1") for name, value in head.fields}, body)
+
+
+def unanswered(error: WireError, seconds: float) -> Unanswered:
+    """What the wire says, in the words of this room."""
+    if error.timed_out:
+        return Unanswered(Trouble.TIMED_OUT, f"no answer within {seconds:.1f}s ({error.phase})")
+    if error.too_large:
+        return Unanswered(Trouble.TOO_LARGE, str(error))
+    match error.phase:
+        case Phase.CONNECT:
+            return Unanswered(Trouble.UNREACHABLE, f"connection failed: {error}")
+        case Phase.TLS:
+            return Unanswered(Trouble.UNREACHABLE, f"TLS refused: {error}")
+        case Phase.FRAMING:
+            return Unanswered(Trouble.UNREACHABLE, f"no valid HTTP: {error}")
         case _:
-            return f"connection failed: {type(trouble).__name__}"
+            return Unanswered(Trouble.UNREACHABLE, str(error))
 
 
-_OS_WORDS = {104: "reset by peer", 110: "timed out", 111: "refused", 113: "no route to host"}
+def _decompressed(body: bytes, coding: bytes, most: int) -> bytes:
+    if coding.lower() not in (b"gzip", b"x-gzip"):
+        raise Unanswered(Trouble.UNREACHABLE, "answer in a content coding that was not asked for")
+    reading = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        plain = reading.decompress(body, most + 1)
+    except zlib.error:
+        raise Unanswered(Trouble.UNREACHABLE, "answer cannot be decompressed") from None
+    if len(plain) > most:
+        raise Unanswered(Trouble.TOO_LARGE, f"answer larger than {most} bytes")
+    if not reading.eof or reading.unused_data:
+        raise Unanswered(Trouble.UNREACHABLE, "compressed answer is not whole")
+    return plain

@@ -1,6 +1,7 @@
 """Where users' requests come in. Knows HTTP and headers, not how anything is healed."""
 
 from autonomous_healing.proxy.healing_proxy import HealingProxy, Request
-from autonomous_healing.proxy.server import PortTaken, ProxyServer
+from autonomous_healing.proxy.passthrough import Passthrough
+from autonomous_healing.proxy.server import Door, PortTaken, ProxyServer, Ways
 
-__all__ = ["HealingProxy", "PortTaken", "ProxyServer", "Request"]
+__all__ = ["Door", "HealingProxy", "Passthrough", "PortTaken", "ProxyServer", "Request", "Ways"]

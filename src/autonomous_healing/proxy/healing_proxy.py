@@ -1,20 +1,21 @@
 """Where users' requests come in: understood, answered through the healer, told where the answer is from."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
-from autonomous_healing.endpoint_healing.call import Call
+from autonomous_healing.endpoint_healing.call import Call, Response
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.fidelity import BadPolicy, Policy, parse_allow, parse_levels
 from autonomous_healing.endpoint_healing.healer import EndpointHealer, Result
 from autonomous_healing.endpoint_healing.options import HealingSettings
 from autonomous_healing.proxy.provenance import Reply, refusal, reply_to
 from autonomous_healing.proxy.quote_board import board, symbols_of
-from autonomous_healing.proxy.routes import BadRequest, NoRoute, RouteTable, single_values
+from autonomous_healing.proxy.routes import BadRequest, Match, NoRoute, RouteTable, single_values
 from autonomous_healing.resilience import Clock, Deadline, NewId
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class HealingProxy:
         self._healer = healer
         self._settings = settings
         self._policy = Policy(parse_levels(settings.allow))
+        self._always_problem = settings.on_exhausted == "problem"
         self._allow_max = parse_levels(settings.allow_max)
         self._clock = clock
         self._new_id = new_id
@@ -66,14 +68,58 @@ class HealingProxy:
         except NoRoute as lost:
             return refusal(404, "Unknown route", str(lost), known=lost.known)
         except Exception:  # one request that nobody foresaw must not end as a dropped connection
-            incident = str(self._new_id())
-            log.exception("request_crashed", extra={"incident": incident, "path": request.path})
-            return refusal(500, "Unexpected fault", f"incident {incident} is in the log")
+            return self._crashed(request.path)
+
+    def _crashed(self, path: str) -> Reply:
+        incident = str(self._new_id())
+        log.exception("request_crashed", extra={"incident": incident, "path": path})
+        return refusal(500, "Unexpected fault", f"incident {incident} is in the log")
+
+    def plain(self, path: str, query: Sequence[tuple[str, str]]) -> Match | None:
+        """What a path asks for, if it is one question to one endpoint; else None."""
+        if path.startswith(TRAILS) or path in QUOTE_PATHS:
+            return None
+        try:
+            return self._routes.match(path, query)
+        except (BadRequest, NoRoute):
+            return None
+
+    def plain_call(
+        self, endpoint: Endpoint, params: Mapping[str, str], forwarded: Mapping[str, str], gone: float
+    ) -> Call:
+        """A question asked `gone` seconds ago, with the usual policy and deadline."""
+        return Call(
+            id=self._new_id(),
+            endpoint=endpoint,
+            params=params,
+            policy=self._policy,
+            deadline=Deadline.after(self._clock, self._settings.request_deadline - gone),
+            headers=forwarded,
+        )
+
+    async def follow(
+        self,
+        call: Call,
+        first: Coroutine[None, None, Response],
+        began: datetime,
+        start: float,
+        patience: float,
+    ) -> Reply:
+        """The reply to a plain request whose first attempt is made; as `EndpointHealer.follow`."""
+        try:
+            result = await self._healer.follow(call, first, began, start, patience)
+            return reply_to(result, always_problem=self._always_problem)
+        except Exception:  # as in `handle`
+            return self._crashed(call.resource)
+
+    @staticmethod
+    def untouched(call: Call, response: Response) -> Reply:
+        """The reply that a good first answer makes."""
+        return reply_to(Result(call=call, response=response), always_problem=False)
 
     async def _answer(self, request: Request) -> Reply:
         if request.path.startswith(TRAILS):
             return self._trail(request.path.removeprefix(TRAILS))
-        always_problem = self._settings.on_exhausted == "problem"
         if request.path in QUOTE_PATHS and self._quote is not None:
             quote, symbols = self._quote, symbols_of(single_values(request.query))
 
@@ -82,10 +128,10 @@ class HealingProxy:
                 return await self._healer.answer(self._call(quote, params, request.headers))
 
             self._call(quote, {}, request.headers)  # a bad header is told before anything is asked
-            return await board(symbols, ask, self._clock.now, always_problem=always_problem)
+            return await board(symbols, ask, self._clock.now, always_problem=self._always_problem)
         match = self._routes.match(request.path, request.query)
         call = self._call(match.endpoint, match.params, request.headers)
-        return reply_to(await self._healer.answer(call), always_problem=always_problem)
+        return reply_to(await self._healer.answer(call), always_problem=self._always_problem)
 
     def _call(self, endpoint: Endpoint, params: Mapping[str, str], headers: Mapping[str, str]) -> Call:
         seconds = self._seconds(headers)

@@ -1,7 +1,7 @@
 """What a caller is told of where an answer comes from, in headers and in problem documents."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import msgspec
 from autonomous_healing.endpoint_healing.call import BadAnswer, Failure, Response
 from autonomous_healing.endpoint_healing.codes import ERROR_TYPE
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
+from autonomous_healing.endpoint_healing.fetch import RELAYED
 from autonomous_healing.endpoint_healing.healer import LATE_ANSWER, Result
 from autonomous_healing.healing import Outcome
 
@@ -65,6 +66,15 @@ def _answer(result: Result, response: Response) -> Reply:
         headers["Healing-Fidelity"] = fidelity_field(response)
     return Reply(
         status=response.status, content_type=response.content_type, body=response.body, headers=headers
+    )
+
+
+def unchecked(headers: Mapping[str, str]) -> Reply:
+    """The head of an answer that is too large to be held, and so goes on without having been judged."""
+    told = {name: headers[name] for name in RELAYED if name in headers}
+    kind = headers.get("content-type", "application/octet-stream")
+    return Reply(
+        status=200, content_type=kind, body=b"", headers={**told, "Healing-Fidelity": "exact;unchecked"}
     )
 
 

@@ -1,1 +1,44 @@
 """HTTP/1.1 on both sides, by the letter. Knows nothing of sources, healing or copies."""
+
+from autonomous_healing.wire.addresses import why_forbidden
+from autonomous_healing.wire.asking import Asking, request_bytes
+from autonomous_healing.wire.dialer import DialOptions
+from autonomous_healing.wire.errors import BadOrigin, Malformed, Phase, WireError
+from autonomous_healing.wire.exchange import Exchange, Flow, Sink, whole_head
+from autonomous_healing.wire.limits import ServerLimits
+from autonomous_healing.wire.message import Answer, AnswerHead, RequestHead, status_line
+from autonomous_healing.wire.origin import Origin, read_base_url
+from autonomous_healing.wire.pool import OriginPool, Pool, PoolLimits, fetch
+from autonomous_healing.wire.relay import Ending, Relay, relayed_request
+from autonomous_healing.wire.server import Server, drain
+
+__all__ = [
+    "Answer",
+    "AnswerHead",
+    "Asking",
+    "BadOrigin",
+    "DialOptions",
+    "Ending",
+    "Exchange",
+    "Flow",
+    "Malformed",
+    "Origin",
+    "OriginPool",
+    "Phase",
+    "Pool",
+    "PoolLimits",
+    "Relay",
+    "RequestHead",
+    "Server",
+    "ServerLimits",
+    "Sink",
+    "WireError",
+    "drain",
+    "fetch",
+    "read_base_url",
+    "relayed_request",
+    "request_bytes",
+    "status_line",
+    "whole_head",
+    "why_forbidden",
+]

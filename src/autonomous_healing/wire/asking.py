@@ -13,6 +13,9 @@ from autonomous_healing.wire.origin import Origin
 class Place(Protocol):
     """Where a request waits and is watched."""
 
+    def watch(self, asking: "Asking") -> None:
+        """Its time is watched again, until its `due`."""
+
     def forget(self, asking: "Asking") -> None:
         """Its time need not be watched any more."""
 

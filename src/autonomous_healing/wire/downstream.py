@@ -19,6 +19,9 @@ from autonomous_healing.wire.sweeper import Sweeper
 #: Bytes behind a request that are held before reading stops.
 _MOST_HELD = 65_536
 
+#: A body so small is cheaper to copy behind its head than to send beside it.
+_COPIED = 16_384
+
 #: Seconds in which a refused client may still send, so that it gets to read why (RFC 9112, section 9.6).
 _LINGER = 2.0
 
@@ -283,10 +286,12 @@ class Downstream(asyncio.Protocol):
     def send(self, exchange: Exchange, head: bytes, body: bytes) -> None:
         keeps = self._keeps_alive(exchange)
         last = self._server.date_line() + (b"\r\n" if keeps else b"connection: close\r\n\r\n")
-        if body and exchange.request.method != b"HEAD":
-            self._transport.writelines((head, last, body))
+        if exchange.request.method == b"HEAD":
+            body = b""
+        if len(body) <= _COPIED:
+            self._transport.write(head + last + body)
         else:
-            self._transport.write(head + last)
+            self._transport.writelines((head + last, body))
         self._finished(exchange, keeps)
 
     def begin(self, exchange: Exchange, head: bytes, length: int | None) -> None:

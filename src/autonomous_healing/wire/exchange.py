@@ -108,7 +108,7 @@ class Exchange:
         self.body = body  #: whole, unless there is an upload
         self.upload = upload
         self.answered = False  #: nothing more can be sent: all is said, or the client has gone
-        self.on_gone: Callable[[], None] = _nobody_cares  #: called when the client leaves before the end
+        self.on_gone: Callable[[], object] = _nobody_cares  #: called when the client leaves before the end
         self.flow: Flow | None = None  #: what a streamed answer comes from
 
     def respond(self, head: bytes, body: bytes = b"") -> None:

@@ -91,9 +91,10 @@ def _read_request(head: bytes) -> RequestHead:
     length, chunked = _framing(known)
     if chunked and not minor:
         raise Malformed("Transfer-Encoding in an HTTP/1.0 request")
-    request = RequestHead(
-        minor, fields, length, chunked, _connection(known, fields), method, target, False, _host(known, minor)
-    )
+    connection = _connection(known, fields)
+    keeps = minor == 1 and b"close" not in connection
+    host = _host(known, minor)
+    request = RequestHead(minor, fields, length, chunked, connection, keeps, method, target, False, host)
     if len(known) != len(fields):
         _refuse_twice(fields)
     if b"expect" in known:
@@ -113,7 +114,9 @@ def _read_answer(head: bytes) -> AnswerHead:
     _pass_gate(httptools.HttpResponseParser, head)
     fields, known = _fields(lines, MOST_ANSWER_FIELDS)
     length, chunked = _framing(known)
-    return AnswerHead(int(found[1]), fields, length, chunked, _connection(known, fields), int(found[2]))
+    minor, connection = int(found[1]), _connection(known, fields)
+    keeps = minor == 1 and b"close" not in connection
+    return AnswerHead(minor, fields, length, chunked, connection, keeps, int(found[2]))
 
 
 #: Callers and origins repeat themselves: the same short head is read once. Long ones would hold memory.

@@ -1,8 +1,9 @@
 """Heads of requests and answers as they are read, and what of them may go on to the next hop."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
 #: Names in lower case, values without white space around them, in the order in which they came.
 Fields = Sequence[tuple[bytes, bytes]]
@@ -31,11 +32,8 @@ class Head:
     length: int | None  #: of the body, where `Content-Length` says it
     chunked: bool
     connection: frozenset[bytes]  #: what `Connection` names, in lower case
-
-    @property
-    def keeps_alive(self) -> bool:
-        """Whether the sender means to use the connection again; with HTTP/1.0 we do not."""
-        return self.minor == 1 and b"close" not in self.connection
+    keeps_alive: bool  #: whether the sender means to use the connection again; with HTTP/1.0 we do not
+    kept: Any = field(default=None, kw_only=True, repr=False, compare=False)  #: for the reader's own notes
 
     def first(self, name: bytes) -> bytes | None:
         """The first value of a field."""

@@ -88,6 +88,9 @@ class OriginPool:
         self._waiting.appendleft(asking)
         self._start_dialing()
 
+    def watch(self, asking: Asking) -> None:
+        self._sweeper.watch(asking)
+
     def forget(self, asking: Asking) -> None:
         self._sweeper.forget(asking)
 
@@ -200,13 +203,8 @@ class Pool:
         """The whole answer within `seconds`, its body of at most `most` bytes. Raises `WireError`."""
         length = len(request.body)
         head = request_bytes(origin, request.method, request.target, request.fields, length=length)
-        due = asyncio.get_running_loop().time() + seconds
-        asking = Fetching(request.method, head + request.body, due, most)
-        self.origin(origin, options).ask(asking)
-        try:
-            return await asking.future
-        finally:
-            asking.cancel()
+        place = self.origin(origin, options)
+        return await fetch(place, request.method, head + request.body, seconds=seconds, most=most)
 
     async def stop(self) -> None:
         """Close everything."""
@@ -228,6 +226,16 @@ class Pool:
             for pool in pools:
                 pool.keep_house()
             await asyncio.gather(*(pool.look_again() for pool in pools))
+
+
+async def fetch(place: OriginPool, method: bytes, request: bytes, *, seconds: float, most: int) -> Answer:
+    """The whole answer to a request that is bytes already. Raises `WireError`."""
+    asking = Fetching(method, request, asyncio.get_running_loop().time() + seconds, most)
+    place.ask(asking)
+    try:
+        return await asking.future
+    finally:
+        asking.cancel()
 
 
 def _wake(tick: "asyncio.Future[None]") -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.utils import formatdate
 
 from autonomous_healing.wire.downstream import Downstream
@@ -12,6 +12,9 @@ from autonomous_healing.wire.sweeper import Sweeper
 
 #: Seconds in which connections without a request may still send one while the server drains.
 _GRACE = 0.5
+
+#: Seconds that connections take to end once they are aborted.
+_LAST_SECONDS = 1.0
 
 #: Connections that may wait to be accepted.
 _BACKLOG = 1024
@@ -23,19 +26,21 @@ class Server:
     def __init__(self, handle: Callable[[Exchange], None], limits: ServerLimits | None = None) -> None:
         self.handle = handle
         self.limits = limits or ServerLimits()
+        self._loop = asyncio.get_running_loop()  # asking for it costs a system call each time
         self.sweeper = Sweeper(self.limits.sweep_seconds)
         self.in_flight = 0
         self.draining = False
         self._connections: set[Downstream] = set()
         self._by_address: Counter[str] = Counter()
         self._listening: list[asyncio.Server] = []
+        self._port = 0
         self._date = b""
         self._dated_at = -1.0
 
     @property
     def port(self) -> int:
         """The port that is really bound; 0 before that."""
-        return self._listening[0].sockets[0].getsockname()[1] if self._listening else 0
+        return self._port
 
     @property
     def connections(self) -> int:
@@ -43,35 +48,31 @@ class Server:
 
     async def listen(self, host: str, port: int, *, shared: bool = False) -> None:
         """`shared`: other processes may listen on the same port. Raises `OSError`."""
-        loop = asyncio.get_running_loop()
-        self._listening.append(
-            await loop.create_server(
-                self._greet, host, port, backlog=_BACKLOG, reuse_port=shared or None, start_serving=True
-            )
+        listening = await self._loop.create_server(
+            self._greet, host, port, backlog=_BACKLOG, reuse_port=shared or None
         )
+        self._port = listening.sockets[0].getsockname()[1]
+        self._listening.append(listening)
 
     async def listen_unix(self, path: str) -> None:
         """On a socket in the file system. Raises `OSError`."""
-        loop = asyncio.get_running_loop()
-        self._listening.append(await loop.create_unix_server(self._greet, path, backlog=_BACKLOG))
+        self._listening.append(await self._loop.create_unix_server(self._greet, path, backlog=_BACKLOG))
 
-    async def drain(self, seconds: float) -> None:
-        """Stop: requests under way end within `seconds`, and connections in use get a last answer."""
+    def begin_drain(self, grace: float) -> None:
+        """Every answer from now on is the last of its connection; those without a request get `grace` seconds."""
         self.draining = True
-        grace = min(_GRACE, seconds)
         for one in list(self._connections):
             one.drain(grace)
-        over = asyncio.get_running_loop().time() + seconds
-        await self._quiet(grace, self._never)
+
+    def close(self) -> None:
+        """Accept no more."""
         for listening in self._listening:
             listening.close()
-        left = over - asyncio.get_running_loop().time()
-        await self._quiet(left, lambda: not self._connections)
+
+    def abort(self) -> None:
+        """End all connections at once."""
         for one in list(self._connections):
             one.abort()
-        await self._quiet(1.0, lambda: not self._connections)
-        self.sweeper.stop()
-        self._listening.clear()
 
     def joined(self, one: Downstream, address: str) -> bool:
         """Whether there is room for one more connection."""
@@ -91,7 +92,7 @@ class Server:
 
     def date_line(self) -> bytes:
         """Made anew twice a second."""
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         if now - self._dated_at > 0.5:
             self._dated_at = now
             self._date = b"date: %b\r\n" % formatdate(usegmt=True).encode()
@@ -100,18 +101,32 @@ class Server:
     def _greet(self) -> Downstream:
         return Downstream(self)
 
-    @staticmethod
-    def _never() -> bool:
-        return False
 
-    async def _quiet(self, seconds: float, over: Callable[[], bool]) -> None:
-        """Wait until it is over, looked at every 20 ms, for at most `seconds`."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        while not over() and (left := end - loop.time()) > 0:
-            tick = loop.create_future()
-            handle = loop.call_later(min(0.02, left), tick.set_result, None)
-            try:
-                await tick
-            finally:
-                handle.cancel()
+async def drain(servers: Sequence[Server], seconds: float) -> None:
+    """Stop: requests under way end within `seconds`, and connections in use get a last answer."""
+    over = asyncio.get_running_loop().time() + seconds
+    grace = min(_GRACE, seconds)
+    for server in servers:
+        server.begin_drain(grace)
+    await _quiet(servers, grace, connected=False)
+    for server in servers:
+        server.close()
+    await _quiet(servers, over - asyncio.get_running_loop().time(), connected=True)
+    for server in servers:
+        server.abort()
+    await _quiet(servers, _LAST_SECONDS, connected=True)
+    for server in servers:
+        server.sweeper.stop()
+
+
+async def _quiet(servers: Sequence[Server], seconds: float, *, connected: bool) -> None:
+    """At most `seconds`, looked at every 20 ms; `connected`: no longer than anybody is."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while (left := end - loop.time()) > 0 and (not connected or any(one.connections for one in servers)):
+        tick = loop.create_future()
+        handle = loop.call_later(min(0.02, left), tick.set_result, None)
+        try:
+            await tick
+        finally:
+            handle.cancel()

@@ -1,0 +1,173 @@
+"""The first attempt at a question, and the cheap look that tells a plainly good answer from all others.
+
+Nothing here waits, logs or makes a task. Whatever is not plain is left to `Fetcher` and `EndpointHealer`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from autonomous_healing import wire
+from autonomous_healing.endpoint_healing.cache import Copy, ResponseCache
+from autonomous_healing.endpoint_healing.call import Call, Response
+from autonomous_healing.endpoint_healing.endpoints import Endpoint
+from autonomous_healing.endpoint_healing.fetch import RELAYED, Fetcher, Sent
+from autonomous_healing.endpoint_healing.keeping import keeping
+from autonomous_healing.endpoint_healing.keys import Key, NoKey
+from autonomous_healing.endpoint_healing.observations import Observations, Target
+from autonomous_healing.endpoint_healing.quota import QuotaSpent
+from autonomous_healing.endpoint_healing.upstream import Route, Unanswered, Upstream, read
+from autonomous_healing.resilience import Clock
+
+#: Seconds for which the same bytes need no second verdict: what made them good may change with the time of day.
+VERDICT_LASTS = 1.0
+
+#: Larger answers are judged beside the event loop: it would wait for some milliseconds.
+JUDGED_AT_ONCE = 131_072
+
+#: Fields of an answer's head that may change what callers are told, or how long it may be kept.
+_TELLING = frozenset(name.encode() for name in RELAYED) | {b"content-type", b"content-encoding", b"age"}
+
+#: Stands for the key of a source that wants none.
+KEYLESS = Key("", "")
+
+_OPENING, _CLOSING = b"{[", b"}]"
+
+
+@dataclass(slots=True)
+class Question:
+    """What a path asks for, worked out once for all who ask the same."""
+
+    endpoint: Endpoint
+    params: Mapping[str, str]
+    resource: str
+    target: Target
+    route: Route
+    heads: dict[str, bytes] = field(default_factory=dict)  #: of the request upstream, without its end, by key
+
+
+class HealthyPath:
+    """Synchronous: admits, sends, looks, notes."""
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        upstream: Upstream,
+        cache: ResponseCache,
+        observations: Observations,
+        clock: Clock,
+    ) -> None:
+        self.observations = observations
+        self.clock = clock
+        self._fetcher = fetcher
+        self._admission = fetcher.admission
+        self._upstream = upstream
+        self._cache = cache
+        self._targets: dict[str, Target] = {}
+
+    def question(self, endpoint: Endpoint, params: Mapping[str, str]) -> Question:
+        """May be asked any number of times."""
+        host = endpoint.source.hosts[0]
+        return Question(
+            endpoint,
+            params,
+            endpoint.resource(params),
+            self._target(endpoint, host),
+            self._upstream.route(endpoint.source, host),
+        )
+
+    def admit(self, question: Question) -> Key | None:
+        """The key to ask with; None where something stands in the way: the ordinary path finds out what."""
+        target, endpoint = question.target, question.endpoint
+        if not target.breaker.is_closed:
+            return None
+        limits = self._admission.limits(endpoint.source)
+        try:
+            key = limits.keys.choose(endpoint.name, exclude=None)
+            limits.ledger.charge(probe=False)
+        except (NoKey, QuotaSpent):
+            return None
+        return key or KEYLESS
+
+    def request(self, question: Question, key: Key, more: bytes) -> bytes:
+        """The request as it is sent; `more`: whole lines that this caller adds."""
+        head = question.heads.get(key.alias)
+        if head is None:
+            path = question.endpoint.upstream_path(question.params, key.secret or None)
+            head = question.heads[key.alias] = self._upstream.request_head(question.route, path, {})[:-2]
+        return b"%b%b\r\n" % (head, more)
+
+    def known(self, question: Question, answer: wire.Answer) -> Copy | None:
+        """The kept copy, if this answer is the same again and was judged a moment ago."""
+        copy = self._cache.latest(question.resource)
+        if copy is None or answer.head.status != 200 or not copy.head or copy.raw != answer.body:
+            return None
+        now = self.clock.monotonic()
+        if now - copy.judged_at > VERDICT_LASTS or copy.told != _told(answer.head):
+            return None
+        copy.kept_at = now - copy.response.keeping.age
+        return copy
+
+    def judged(self, call: Call, sent: Sent, answer: wire.Answer) -> Response | None:
+        """The answer if a full look finds it good; None where it does not, or where that would take long."""
+        if answer.head.status != 200 or not self._looks_well(answer):
+            return None
+        try:
+            plain = read(answer, JUDGED_AT_ONCE)
+        except Unanswered:
+            return None
+        response = self._fetcher.judge_now(call, sent, plain)
+        if response is not None:
+            self._cache.keep(call, response, took=self.clock.monotonic() - sent.start)
+        return response
+
+    def remember(self, question: Question, answer: wire.Answer, response: Response, head: bytes) -> None:
+        """How the copy of this answer looks to callers, so that the same bytes need no further look."""
+        copy = self._cache.latest(question.resource)
+        if copy is not None and copy.response is response:
+            copy.judged_at = self.clock.monotonic()
+            copy.told, copy.raw, copy.head = _told(answer.head), answer.body, head
+
+    def note(self, question: Question, seconds: float) -> None:
+        """A good answer, to be counted soon."""
+        self.observations.note(question.target, seconds)
+
+    def count(self) -> None:
+        """Count what was noted, and let patience follow what is usual."""
+        for target in self.observations.count():
+            target.patience = self._fetcher.soft_timeout(target.endpoint)
+
+    def histograms(self) -> list[tuple[Endpoint, list[int]]]:
+        """Counts of good answers by time, bucket n: less than 2^n microseconds."""
+        return [(target.endpoint, list(target.histogram)) for target in self._targets.values()]
+
+    def _target(self, endpoint: Endpoint, host: str) -> Target:
+        known = self._targets.get(endpoint.place)
+        if known is None:
+            admission = self._admission
+            known = self._targets[endpoint.place] = Target(
+                endpoint,
+                host,
+                admission.window(endpoint),
+                admission.breaker(endpoint, host),
+                admission.limits(endpoint.source).budget,
+                self._fetcher.soft_timeout(endpoint),
+            )
+        return known
+
+    @staticmethod
+    def _looks_well(answer: wire.Answer) -> bool:
+        """Cheap signs of a whole JSON document; a compressed one shows nothing of itself."""
+        body = answer.body
+        if not body or len(body) > JUDGED_AT_ONCE:
+            return False
+        if answer.head.first(b"content-encoding") is not None:
+            return True
+        return body.lstrip()[:1] in _OPENING and body.rstrip()[-1:] in _CLOSING
+
+
+def _told(head: wire.AnswerHead) -> tuple[bytes, ...]:
+    """What of a head matters; worked out once for each head."""
+    told: tuple[bytes, ...] | None = head.kept
+    if told is None:
+        told = head.kept = tuple([part for one in head.fields if one[0] in _TELLING for part in one])
+    return told
