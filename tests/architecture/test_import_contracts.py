@@ -36,6 +36,8 @@ TWINS = "The twins cannot know what they judge"
     [
         ("safety/guard.py", "import autonomous_healing.healing.journal", FLOORS),
         ("resilience/backoff.py", "import autonomous_healing.toon", FLOORS),
+        ("wire/origin.py", "import autonomous_healing.resilience.clock", FLOORS),
+        ("resilience/clock.py", "import autonomous_healing.wire.origin", FLOORS),
         ("resilience/clock.py", "import autonomous_healing.resilience.deadline", CIRCLES),
         (
             "resilience/clock.py",

@@ -57,7 +57,8 @@ def test_only_looking_at_a_file_that_is_not_there_writes_none(tmp_path: Path) ->
 def test_any_settings_written_down_read_back_equal(file: Path) -> None:
     file.write_text(
         "server: {proxy_port: 7}\n"
-        "sources: {yahoo_finance: {hosts: ['http://[::1]:8/#x'], quota: [{seconds: 1.5, limit: 2}]}}\n"
+        "sources: {yahoo_finance: {hosts: ['http://[::1]:8/a:b'], allow_private: true,"
+        " quota: [{seconds: 1.5, limit: 2}]}}\n"
         "monitoring: {endpoints: [{source: fred_api, endpoint: /series, params: {q: 'a: b # c'}}]}\n"
         "healing: {strategies: {rotate_api_key: {enabled: false}}, allow: [exact]}\n"
     )

@@ -18,6 +18,37 @@ class ServerSettings(Options):
         pattern=r"^https?://(\[[0-9A-Fa-f:.]+\]|[^/\s\[\]]+)(/\S*)?$",
         description="How browsers reach the dashboard; requests for its host name are answered.",
     )
+    workers: int = Field(1, ge=1, le=64, description="Processes that share the proxy's port.")
+    max_body_bytes: int = Field(
+        1_048_576, ge=0, le=1_073_741_824, description="Bytes of a request's body at most; longer is 413."
+    )
+    buffer_max_bytes: int = Field(
+        1_048_576,
+        ge=1024,
+        le=268_435_456,
+        description="Bytes above which an answer is handed on as it comes, unjudged.",
+    )
+    max_connections: int = Field(
+        10_000, ge=1, le=1_000_000, description="Connections to the proxy at most, in each process."
+    )
+    max_connections_per_address: int = Field(
+        4096, ge=1, le=1_000_000, description="Connections from one address at most, in each process."
+    )
+    max_in_flight: int = Field(
+        2048,
+        ge=1,
+        le=1_000_000,
+        description="Requests under way at most, in each process; one more is 503 at once.",
+    )
+    head_seconds: float = Field(
+        10.0, gt=0, le=300, description="Seconds in which the head of a request must have come."
+    )
+    body_stall_seconds: float = Field(
+        30.0, gt=0, le=600, description="Seconds without progress in a body after which it is given up."
+    )
+    idle_seconds: float = Field(
+        75.0, gt=0, le=3600, description="Seconds a connection may wait for its next request."
+    )
     drain_seconds: float = Field(
         10.0, ge=0, le=300, description="Seconds that requests under way get at the end."
     )

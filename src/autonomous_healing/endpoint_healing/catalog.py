@@ -71,8 +71,11 @@ SOURCE_IDS = tuple(_KNOWN)
 _AGGS = "/v2/aggs/ticker/{ticker}/range/{multiplier}/{timespan}/{from}/{to}"
 _PREV = "/v2/aggs/ticker/{ticker}/prev"
 
-#: source -> (name, upstream path, proxy routes, kind, parameters added)
-_ENDPOINTS: dict[str, tuple[tuple[str, str, tuple[str, ...], DataKind, dict[str, str]], ...]] = {
+#: (name, upstream path, proxy routes, kind, parameters added)
+_Row = tuple[str, str, tuple[str, ...], DataKind, dict[str, str]]
+
+#: By source.
+_ENDPOINTS: dict[str, tuple[_Row, ...]] = {
     "yahoo_finance": (
         # The keyless chart API carries the quote in its `meta`; the quote API proper wants a session.
         ("/quote", "/v8/finance/chart/{symbol}", (), DataKind.QUOTE, {"interval": "1d", "range": "1d"}),
@@ -110,24 +113,43 @@ _ENDPOINTS: dict[str, tuple[tuple[str, str, tuple[str, ...], DataKind, dict[str,
 _ALWAYS = {"fred_api": {"file_type": "json"}}
 
 
+#: Of a source that is passed through nothing is known: one place for its health.
+_RAW: tuple[_Row, ...] = (("/", "/", (), DataKind.OTHER, {}),)
+
+
+def segment_of(source_id: str) -> str:
+    """The path segment by which a source is called on the proxy."""
+    return _KNOWN[source_id][1] if source_id in _KNOWN else source_id.replace("_", "-")
+
+
+def mount_of(source_id: str, settings: SourceSettings) -> str:
+    """The path on the proxy below which a source answers."""
+    return settings.mount or f"/api/{segment_of(source_id)}"
+
+
 def build_source(source_id: str, settings: SourceSettings) -> Source:
     """What we know of a provider with what the operator set."""
-    display_name, segment, auth = _KNOWN[source_id]
+    display_name, _, auth = _KNOWN.get(source_id, (source_id, "", Auth()))
     return Source(
         id=source_id,
         display_name=display_name,
-        segment=segment,
+        segment=segment_of(source_id),
         auth=auth,
         hosts=tuple(host.rstrip("/") for host in settings.hosts),
         expected_response=settings.expected_response,
         retry_delay=settings.retry_delay,
         quota_rest=settings.quota_rest,
         rotate_on=frozenset(settings.rotate_on),
+        kind=settings.kind,
+        allow_private=settings.allow_private,
+        ca_file=settings.ca_file,
+        mount=mount_of(source_id, settings),
+        port=settings.port,
     )
 
 
 def build_endpoints(sources: Mapping[str, SourceSettings]) -> tuple[Endpoint, ...]:
-    """All endpoints of the enabled sources."""
+    """All endpoints of the enabled sources; a raw one has one, without routes."""
     return tuple(
         Endpoint(
             source=source,
@@ -142,7 +164,7 @@ def build_endpoints(sources: Mapping[str, SourceSettings]) -> tuple[Endpoint, ..
         for source_id, settings in sources.items()
         if settings.enabled
         for source in (build_source(source_id, settings),)
-        for name, path, routes, kind, defaults in _ENDPOINTS[source_id]
+        for name, path, routes, kind, defaults in (_RAW if settings.kind == "raw" else _ENDPOINTS[source_id])
     )
 
 

@@ -35,6 +35,10 @@ class DataKind(StrEnum):
     OTHER = "other"
 
 
+#: Data is judged and healed; what is raw is passed on as it is.
+SourceKind = Literal["data", "raw"]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Auth:
     """Where a provider wants its key."""
@@ -56,6 +60,11 @@ class Source:
     retry_delay: float  #: seconds a throttled key rests where the provider does not say
     quota_rest: float  #: seconds a spent quota is left alone where the provider does not say
     rotate_on: frozenset[str]  #: key states that allow going over to another key
+    kind: SourceKind
+    allow_private: bool  #: addresses of this machine and of private networks may be connected to
+    ca_file: str  #: a certificate authority that is trusted beside the system's; empty for none
+    mount: str  #: the path on the proxy below which it answers, "/api/yahoo"
+    port: int | None  #: of its own, 0 for any; None where it answers on the proxy's
 
     def __str__(self) -> str:
         return self.id

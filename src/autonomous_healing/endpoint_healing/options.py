@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from autonomous_healing.endpoint_healing.endpoints import DataKind
+from autonomous_healing.endpoint_healing.endpoints import DataKind, SourceKind
 from autonomous_healing.resilience import BreakerSettings, Options, RetryBudgetSettings
 
 #: A name, so that no key itself can stand in the file.
@@ -136,6 +136,15 @@ class HealingSettings(Options):
     user_agent: str = Field(
         "autonomous-healing/0.1", min_length=1, description="How we name ourselves upstream."
     )
+    connect_timeout: float = Field(
+        2.0, gt=0, le=60, description="Seconds in which a connection to a source must stand, TLS included."
+    )
+    connections_per_host: int = Field(
+        64, ge=1, le=10_000, description="Connections to one host of a source at most."
+    )
+    waiting_per_host: int = Field(
+        256, ge=0, le=100_000, description="Requests that may wait for a connection to one host."
+    )
     retry_budget: RetryBudgetSettings = Field(
         default_factory=RetryBudgetSettings, description="Bound on extra calls to one source."
     )
@@ -168,7 +177,23 @@ class SourceSettings(Options):
     """One entry of section `sources`."""
 
     enabled: bool = Field(True, description="Whether the source is offered and watched.")
+    kind: SourceKind = Field(
+        "data", description="Data is judged and healed; raw passes any request on to its one host, as it is."
+    )
     hosts: tuple[str, ...] = Field(min_length=1, description="Base URLs in order of preference.")
+    allow_private: bool = Field(
+        False, description="Whether its hosts may have addresses of this machine or of private networks."
+    )
+    ca_file: str = Field(
+        "",
+        description="File with a certificate authority that is trusted beside the system's; none if empty.",
+    )
+    mount: str = Field(
+        "", description="Raw only: path on the proxy below which it answers; /api/<id> with - for _ if empty."
+    )
+    port: int | None = Field(
+        None, ge=0, le=65535, description="Raw only: a port of its own for it; 0 takes a free one."
+    )
     keys: tuple[Annotated[str, Field(pattern=ENVIRONMENT_NAME)], ...] = Field(
         (), description="Names of environment variables that hold keys."
     )

@@ -1,44 +1,36 @@
 """Settings that are each fine by themselves but cannot stand together."""
 
-import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from autonomous_healing.agents.monitoring import TODAY
-from autonomous_healing.endpoint_healing.catalog import (
-    SOURCE_IDS,
-    build_endpoints,
-    default_sources,
-    endpoint_names,
-)
+from autonomous_healing.endpoint_healing.catalog import build_endpoints, default_sources, endpoint_names
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.strategies import CASCADE
-from autonomous_healing.settings.faults import Fault
+from autonomous_healing.settings.faults import Fault, unknown
 from autonomous_healing.settings.model import Settings
+from autonomous_healing.settings.sources import source_faults
 
 
 def contradictions(settings: Settings) -> list[Fault]:
     """All of them, each with its path."""
-    return [*_sources(settings), *_targets(settings), *_healing(settings), *_server(settings)]
-
-
-def _sources(settings: Settings) -> Iterator[Fault]:
-    for source in settings.sources:
-        if source not in SOURCE_IDS:
-            yield Fault(f"sources.{source}", _unknown("source", source, SOURCE_IDS))
+    return [*source_faults(settings), *_targets(settings), *_healing(settings), *_server(settings)]
 
 
 def _targets(settings: Settings) -> Iterator[Fault]:
     known, watching = endpoint_names(), settings.monitoring
     endpoints = {(one.source.id, one.name): one for one in build_endpoints(default_sources())}
+    raw = {source for source, one in settings.sources.items() if one.kind == "raw"} - set(known)
     low, high = watching.interval_min, watching.interval_max
     if low > high:
         yield Fault("monitoring.interval_min", f"{low} is above interval_max {high}")
     for n, target in enumerate(watching.endpoints):
         path = f"monitoring.endpoints.{n}"
-        if target.source not in known:
-            yield Fault(f"{path}.source", _unknown("source", target.source, known))
+        if target.source in raw:
+            yield Fault(f"{path}.source", f"{target.source} is raw, and what is raw is not probed")
+        elif target.source not in known:
+            yield Fault(f"{path}.source", unknown("source", target.source, known))
         elif target.endpoint not in known[target.source]:
-            yield Fault(f"{path}.endpoint", _unknown("endpoint", target.endpoint, known[target.source]))
+            yield Fault(f"{path}.endpoint", unknown("endpoint", target.endpoint, known[target.source]))
         else:
             yield from _params(f"{path}.params", target.params, endpoints[target.source, target.endpoint])
         interval = target.check_interval
@@ -77,16 +69,10 @@ def _healing(settings: Settings) -> Iterator[Fault]:
     strategies = {name for row in CASCADE.values() for names in row.values() for name in names}
     for name in healing.strategies:
         if name not in strategies:
-            yield Fault(f"healing.strategies.{name}", _unknown("strategy", name, strategies))
+            yield Fault(f"healing.strategies.{name}", unknown("strategy", name, strategies))
 
 
 def _server(settings: Settings) -> Iterator[Fault]:
     server = settings.server
     if server.proxy_port == server.dashboard_port != 0:
         yield Fault("server.dashboard_port", f"{server.dashboard_port} is the proxy's port too")
-
-
-def _unknown(what: str, name: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"unknown {what}; " + (f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}")

@@ -38,6 +38,14 @@ class BadSettings(ValueError):
         super().__init__(f"{origin}: {len(self.faults)} to mend\n{lines}")
 
 
+def unknown(what: str, name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """With the nearest known name, or with all of them and what else would do."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}{otherwise}"
+    return f"unknown {what}; {hint}"
+
+
 def faults_of(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
     """Pydantic's findings with the allowed range and, for unknown keys, the nearest known one."""
     return [_fault(finding, model) for finding in error.errors(include_url=False)]
@@ -46,10 +54,7 @@ def faults_of(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
 def _fault(finding: Any, model: type[BaseModel]) -> Fault:
     path: Path = finding["loc"]
     if finding["type"] == "extra_forbidden":
-        known = _known_keys(model, path[:-1])
-        near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
-        return Fault(dotted(path), f"unknown key; {hint}")
+        return Fault(dotted(path), unknown("key", str(path[-1]), _known_keys(model, path[:-1])))
     field = _field_at(model, path)
     allowed = f" (allowed: {bounds})" if field and (bounds := range_of(field)) else ""
     return Fault(dotted(path), f"{_said(finding)}{_lowered(finding['msg'])}{allowed}")

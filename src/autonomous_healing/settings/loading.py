@@ -58,17 +58,28 @@ def _contradictions_beside(
     tree: Mapping[str, Any], error: ValidationError, found: Sequence[Fault]
 ) -> list[Fault]:
     """What else cannot stand together, with defaults in place of what is wrong by itself."""
-    mended = copy.deepcopy(dict(tree))
-    for finding in error.errors(include_url=False):
-        _put_default(mended, finding["loc"])
-    try:
-        settings = Settings.model_validate_json(msgspec.json.encode(mended))
-    except ValidationError:  # wrong in a way that no default mends, such as two settings of one section
+    settings = _mended(tree, error)
+    if settings is None:
         return []
     told = [fault.path for fault in found]
     return [
         fault for fault in contradictions(settings) if not any(fault.path.startswith(one) for one in told)
     ]
+
+
+def _mended(tree: Mapping[str, Any], error: ValidationError) -> Settings | None:
+    """With defaults in place of what is wrong; None where that does not help."""
+    mended = copy.deepcopy(dict(tree))
+    # What has no default, such as a host, goes with the part around it.
+    for up in range(3):
+        for finding in error.errors(include_url=False):
+            place = finding["loc"]
+            _put_default(mended, place[: max(1, len(place) - up)])
+        try:
+            return Settings.model_validate_json(msgspec.json.encode(mended))
+        except ValidationError as left:
+            error = left
+    return None
 
 
 def _put_default(tree: dict[str, Any], path: Sequence[str | int]) -> None:

@@ -170,8 +170,11 @@ class Cascade:
         self.strategies = {one.name: one for one in strategies if one.name not in disabled}
 
     def claim(self, diagnosis: Diagnosis, source: str, origin: Origin) -> list[Permitted]:
-        """In declared order."""
-        names = CASCADE[ERROR_TYPE[diagnosis.code]][source]
+        """In declared order; nothing heals a source that is passed through."""
+        row = CASCADE[ERROR_TYPE[diagnosis.code]]
+        if source not in row:
+            return []
+        names = row[source]
         if diagnosis.code == PLAN_LIMITED:
             names = [name for name in names if name not in NOT_FOR_PLANS]
         if diagnosis.code == TOO_LARGE:

@@ -42,7 +42,9 @@ def read_answer(
     source: str, endpoint: str, status: int, body: bytes, params: Mapping[str, str]
 ) -> Finding | Record | None:
     """What is wrong with an answer, or what it says; None where there is no more to tell than the status."""
-    validator = VALIDATORS[source]
+    validator = VALIDATORS.get(source)
+    if validator is None:  # passed through: nobody knows what its answers should look like
+        return None
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:

@@ -1,0 +1,155 @@
+"""What is wrong with the sources: their names, their hosts, and where they answer on the proxy."""
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from autonomous_healing.endpoint_healing.catalog import SOURCE_IDS, mount_of, segment_of
+from autonomous_healing.endpoint_healing.options import SourceSettings
+from autonomous_healing.proxy.routes import RESERVED
+from autonomous_healing.settings.faults import Fault, unknown
+from autonomous_healing.settings.model import Settings
+from autonomous_healing.wire.addresses import why_forbidden
+from autonomous_healing.wire.errors import BadOrigin
+from autonomous_healing.wire.origin import read_base_url
+
+_ID = re.compile(r"[a-z][a-z0-9_]{0,40}")
+
+#: What needs no escaping in a path: a mount is compared as it is written.
+_SEGMENT = re.compile(r"[A-Za-z0-9._~-]+")
+
+
+def source_faults(settings: Settings) -> Iterator[Fault]:
+    """Those of each source by itself, then those of all together."""
+    for source, one in settings.sources.items():
+        path = f"sources.{source}"
+        if one.kind == "raw":
+            yield from _raw(path, source, one)
+        else:
+            yield from _known(path, source, one)
+        yield from _hosts(path, one)
+    yield from _mounts(settings.sources)
+    yield from _ports(settings)
+
+
+def _known(path: str, source: str, one: SourceSettings) -> Iterator[Fault]:
+    if source not in SOURCE_IDS:
+        yield Fault(path, unknown("source", source, SOURCE_IDS, "; any other needs kind: raw"))
+    if one.mount:
+        yield Fault(f"{path}.mount", "has an effect for kind raw only")
+    if one.port is not None:
+        yield Fault(f"{path}.port", "has an effect for kind raw only")
+
+
+def _raw(path: str, source: str, one: SourceSettings) -> Iterator[Fault]:
+    if source in SOURCE_IDS:
+        yield Fault(f"{path}.kind", f"{source} is healed as data; a raw source needs an id of its own")
+        return
+    if not _ID.fullmatch(source):
+        yield Fault(path, "an id has 1 to 41 small letters, digits and _, a letter first")
+    elif source in RESERVED:
+        yield Fault(path, "this id is reserved")
+    elif owner := _segments().get(segment_of(source)):
+        yield Fault(path, f"{segment_of(source)!r} is how {owner} is called on the proxy")
+    if len(one.hosts) != 1:
+        yield Fault(f"{path}.hosts", f"a raw source has one host, not {len(one.hosts)}")
+    if one.keys:
+        yield Fault(f"{path}.keys", "a raw source has none: what callers send is passed on")
+    if one.quota:
+        yield Fault(f"{path}.quota", "a raw source has none: nothing is known of its limits")
+
+
+def _segments() -> Mapping[str, str]:
+    """Below /api, and whose it is: the known sources are called by two names each."""
+    return {name: source for source in SOURCE_IDS for name in (source, segment_of(source))}
+
+
+def _hosts(path: str, one: SourceSettings) -> Iterator[Fault]:
+    encrypted = False
+    for n, host in enumerate(one.hosts):
+        try:
+            origin, _ = read_base_url(host)
+        except BadOrigin as bad:
+            yield Fault(f"{path}.hosts.{n}", _without_secrets(str(bad), host))
+            continue
+        encrypted = encrypted or origin.scheme == "https"
+        if why := _why_forbidden(origin.host, allow_private=one.allow_private):
+            yield Fault(f"{path}.hosts.{n}", why)
+    if one.ca_file and not Path(one.ca_file).is_file():
+        yield Fault(f"{path}.ca_file", f"there is no file {one.ca_file!r}")
+    elif one.ca_file and not encrypted:
+        yield Fault(f"{path}.ca_file", "has no effect: no host is https")
+
+
+def _without_secrets(said: str, host: str) -> str:
+    """A password or a key may stand in an address that cannot be read."""
+    return said.replace(repr(host), "this") if "@" in host or "?" in host else said
+
+
+def _why_forbidden(host: str, *, allow_private: bool) -> str | None:
+    """Of an address that is written out: where a name leads is seen when it is resolved."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    why = why_forbidden(host, allow_private=allow_private)
+    if why is None:
+        return None
+    if why_forbidden(host, allow_private=True) is None:
+        return f"{host} is forbidden ({why}); set allow_private: true if the source is meant to be there"
+    return f"{host} is forbidden ({why})"
+
+
+def _mounts(sources: Mapping[str, SourceSettings]) -> Iterator[Fault]:
+    """Of the raw sources that answer on the proxy's port, those without a mount before the others."""
+    raw = {source: one for source, one in sources.items() if one.kind == "raw"}
+    taken = {f"/api/{name}": source for name, source in _segments().items()}
+    taken |= {
+        mount_of(source, one): source for source, one in raw.items() if not one.mount and one.port is None
+    }
+    for source, one in raw.items():
+        if not one.mount:
+            continue
+        if wrong := _wrong_with(one.mount, alone=one.port is not None):
+            yield Fault(f"sources.{source}.mount", wrong)
+        elif one.port is None:
+            clash = next((mount for mount in taken if _overlap(mount, one.mount)), None)
+            if clash is not None:
+                yield Fault(f"sources.{source}.mount", f"overlaps with {clash}, where {taken[clash]} answers")
+            taken.setdefault(one.mount, source)
+
+
+def _wrong_with(mount: str, *, alone: bool) -> str | None:
+    """With the form of a mount; a source that is alone on a port may have any path there."""
+    if not mount.startswith("/"):
+        return f"{mount!r} does not begin with a slash"
+    if mount == "/":
+        return None if alone else "/ is possible on a port of its own only: set port"
+    segments = mount[1:].split("/")
+    if any(segment in (".", "..") for segment in segments):
+        return f"{mount!r} holds a relative segment"
+    if not all(map(_SEGMENT.fullmatch, segments)):
+        return (
+            f"{mount!r} holds an empty segment, or a character other than letters, digits, '-', '.', '_', '~'"
+        )
+    first = segments[1:2] if segments[0] == "api" else segments[:1]
+    if not alone and RESERVED.intersection(first):
+        return f"{mount!r} is reserved for what the product itself answers"
+    return None
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether they are the same, or one is below the other."""
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+
+def _ports(settings: Settings) -> Iterator[Fault]:
+    server = settings.server
+    taken = {server.proxy_port: "the proxy", server.dashboard_port: "the dashboard"}
+    for source, one in settings.sources.items():
+        if one.kind != "raw" or not one.port:
+            continue
+        if owner := taken.get(one.port):
+            yield Fault(f"sources.{source}.port", f"{one.port} is the port of {owner} too")
+        taken.setdefault(one.port, source)
