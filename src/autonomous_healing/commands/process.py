@@ -5,10 +5,10 @@ import gc
 import resource
 import sys
 
-#: glibc's names for "what is larger gets memory of its own" and "what may stay unused at the top" (mallopt(3)).
+#: mallopt(3): from which size on memory is mapped by itself, and how much may stay unused at the top.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
-#: Bytes. Bodies of some 100 KB come and go all the time; mapping and unmapping each costs more than carrying it.
+#: Bytes. Bodies of 100 KB come and go all the time; mapping each of them costs more than carrying it.
 _MAPPED_FROM, _KEPT_FREE = 4 * 1_048_576, 32 * 1_048_576
 
 #: Allocations before young objects are looked at: the usual 700 come with every few requests.

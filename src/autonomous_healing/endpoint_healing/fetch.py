@@ -152,7 +152,7 @@ class Fetcher:
         return self._concluded(call, sent, await self._outcome(call, sent, answer))
 
     def judge_now(self, call: Call, sent: Sent, answer: Answer) -> Response | None:
-        """The judged answer if it is well, without waiting and without counting; None leaves it to `conclude`."""
+        """The judged answer if it is well, neither waiting nor counting; None leaves it to `conclude`."""
         reading = self._verdict(self._read(call, answer, self._clock.now()), call, sent.host)
         return None if reading.finding else self._response(call, sent.host, answer, reading.record)
 

@@ -3,23 +3,26 @@
 Nothing here waits, logs or makes a task. Whatever is not plain is left to `Fetcher` and `EndpointHealer`.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from autonomous_healing import wire
 from autonomous_healing.endpoint_healing.cache import Copy, ResponseCache
 from autonomous_healing.endpoint_healing.call import Call, Response
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.fetch import RELAYED, Fetcher, Sent
-from autonomous_healing.endpoint_healing.keeping import keeping
 from autonomous_healing.endpoint_healing.keys import Key, NoKey
 from autonomous_healing.endpoint_healing.observations import Observations, Target
 from autonomous_healing.endpoint_healing.quota import QuotaSpent
 from autonomous_healing.endpoint_healing.upstream import Route, Unanswered, Upstream, read
 from autonomous_healing.resilience import Clock
 
-#: Seconds for which the same bytes need no second verdict: what made them good may change with the time of day.
+#: Seconds for which the same bytes need no second verdict: what was fresh may since have become old.
 VERDICT_LASTS = 1.0
+
+#: Two healings of one question within so many seconds are a crowd.
+CROWDED = 0.05
 
 #: Larger answers are judged beside the event loop: it would wait for some milliseconds.
 JUDGED_AT_ONCE = 131_072
@@ -43,6 +46,18 @@ class Question:
     target: Target
     route: Route
     heads: dict[str, bytes] = field(default_factory=dict)  #: of the request upstream, without its end, by key
+    healed: "Healed | None" = None  #: what the last healing brought, while it holds
+    healed_at: float = -math.inf  #: monotonic seconds, of the last healing
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """A healing from a copy, ready for the next who ask the same."""
+
+    head: bytes
+    body: bytes
+    felt: str
+    until: float  #: monotonic seconds
 
 
 class HealthyPath:
@@ -126,6 +141,24 @@ class HealthyPath:
         if copy is not None and copy.response is response:
             copy.judged_at = self.clock.monotonic()
             copy.told, copy.raw, copy.head = _told(answer.head), answer.body, head
+
+    def healed(self, question: Question) -> Healed | None:
+        """What was healed a moment ago, for one more caller; where nothing stands in the way, ask instead."""
+        healed = question.healed
+        if healed is None:
+            return None
+        if self.clock.monotonic() >= healed.until:
+            question.healed = None
+            return None
+        self.observations.note_repeated(question.target, healed.felt)
+        return healed
+
+    def keep_healed(self, question: Question, healed: Healed) -> None:
+        """Where healings of one question crowd, each may serve those behind it; otherwise each heals anew."""
+        now = self.clock.monotonic()
+        if now - question.healed_at < CROWDED:
+            question.healed = healed
+        question.healed_at = now
 
     def note(self, question: Question, seconds: float) -> None:
         """A good answer, to be counted soon."""

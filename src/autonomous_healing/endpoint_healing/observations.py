@@ -1,6 +1,6 @@
 """What the healthy path saw: noted in passing, counted later."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.health import HealthWindow
@@ -37,12 +37,13 @@ class Target:
 
 
 class Observations:
-    """A ring of good answers that are still to be counted. Noting one makes nothing that has to be collected."""
+    """A ring of good answers that are still to be counted. To note one makes no garbage."""
 
     def __init__(self) -> None:
         self._targets: list[Target | None] = [None] * RING
         self._seconds = [0.0] * RING
         self._next = 0
+        self._repeated: Counter[tuple[Target, str]] = Counter()
 
     def note(self, target: Target, seconds: float) -> None:
         """One good answer, `seconds` after it was asked for."""
@@ -53,6 +54,10 @@ class Observations:
         if self._next == RING:
             self.count()
 
+    def note_repeated(self, target: Target, felt: str) -> None:
+        """One more caller who got what a healing had just brought."""
+        self._repeated[target, felt] += 1
+
     def count(self) -> list[Target]:
         """Tell windows and breakers of all that was noted since the last time; the targets concerned."""
         by_target: defaultdict[Target, list[float]] = defaultdict(list)
@@ -60,6 +65,9 @@ class Observations:
             if target is not None:
                 by_target[target].append(took)
         self._next = 0
+        for (target, felt), times in self._repeated.items():
+            target.window.record_felt(felt, times)
+        self._repeated.clear()
         for target, seconds in by_target.items():
             target.window.record_successes(seconds)
             target.window.record_felt("fresh", len(seconds))

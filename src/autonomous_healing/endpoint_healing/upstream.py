@@ -49,7 +49,7 @@ class Route:
 
 
 class Upstream:
-    """A pool of connections. Never follows a redirect, never keeps a cookie, never retries what was answered."""
+    """A pool of connections. Follows no redirect, keeps no cookie, never repeats what was answered."""
 
     def __init__(self, *, user_agent: str, limits: UpstreamLimits) -> None:
         self.limits = limits

@@ -12,12 +12,12 @@ from datetime import timedelta
 from autonomous_healing import wire
 from autonomous_healing.endpoint_healing.call import Call, Response
 from autonomous_healing.endpoint_healing.fetch import Fetcher, FetchFailed, Sent
-from autonomous_healing.endpoint_healing.healthy_path import KEYLESS, HealthyPath, Question
+from autonomous_healing.endpoint_healing.healthy_path import KEYLESS, Healed, HealthyPath, Question
 from autonomous_healing.endpoint_healing.keys import Key
 from autonomous_healing.endpoint_healing.upstream import Answer, Unanswered, read, unanswered
 from autonomous_healing.proxy.healing_proxy import HealingProxy
-from autonomous_healing.proxy.provenance import unchecked
-from autonomous_healing.proxy.wire_form import send, streaming_head, wire_head
+from autonomous_healing.proxy.provenance import Reply, unchecked
+from autonomous_healing.proxy.wire_form import streaming_head, wire_head
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,10 @@ class FastLane:
         question = asked.question
         key = self.path.admit(question)
         if key is None:
-            return False
+            healed = self.path.healed(question)
+            if healed is not None:
+                exchange.respond(healed.head, healed.body)
+            return healed is not None
         question.route.connections.ask(FirstAttempt(self, exchange, asked, key, self._loop.time()))
         return True
 
@@ -67,6 +70,14 @@ class FastLane:
         self._tasks.discard(task)
         if not task.cancelled() and (fault := task.exception()) and not isinstance(fault, FetchFailed):
             log.error("lane_task_crashed", exc_info=fault)
+
+    def reply(self, exchange: wire.Exchange, question: Question, reply: Reply) -> None:
+        """Answer, and keep for the next who ask the same what may be said again."""
+        head = wire_head(reply)
+        if reply.repeats is not None:
+            until = self.path.clock.monotonic() + reply.repeats.seconds
+            self.path.keep_healed(question, Healed(head, reply.body, reply.repeats.felt, until))
+        exchange.respond(head, reply.body)
 
     async def stop(self) -> None:
         """End what still runs."""
@@ -179,7 +190,8 @@ class FirstAttempt(wire.Asking):
 
     async def _healed(self, call: Call, first: Coroutine[None, None, Response]) -> None:
         sent, patience = self._sent(), self._question.target.patience
-        send(self._exchange, await self._lane.proxy.follow(call, first, sent.began, sent.start, patience))
+        reply = await self._lane.proxy.follow(call, first, sent.began, sent.start, patience)
+        self._lane.reply(self._exchange, self._question, reply)
 
     async def _judged(self, call: Call, answer: wire.Answer) -> Response:
         outcome: Answer | Unanswered

@@ -68,12 +68,9 @@ class HealingProxy:
         except NoRoute as lost:
             return refusal(404, "Unknown route", str(lost), known=lost.known)
         except Exception:  # one request that nobody foresaw must not end as a dropped connection
-            return self._crashed(request.path)
-
-    def _crashed(self, path: str) -> Reply:
-        incident = str(self._new_id())
-        log.exception("request_crashed", extra={"incident": incident, "path": path})
-        return refusal(500, "Unexpected fault", f"incident {incident} is in the log")
+            incident = str(self._new_id())
+            log.exception("request_crashed", extra={"incident": incident, "path": request.path})
+            return _crashed(incident)
 
     def plain(self, path: str, query: Sequence[tuple[str, str]]) -> Match | None:
         """What a path asks for, if it is one question to one endpoint; else None."""
@@ -110,7 +107,9 @@ class HealingProxy:
             result = await self._healer.follow(call, first, began, start, patience)
             return reply_to(result, always_problem=self._always_problem)
         except Exception:  # as in `handle`
-            return self._crashed(call.resource)
+            incident = str(self._new_id())
+            log.exception("request_crashed", extra={"incident": incident, "path": call.endpoint.place})
+            return _crashed(incident)
 
     @staticmethod
     def untouched(call: Call, response: Response) -> Reply:
@@ -169,3 +168,7 @@ class HealingProxy:
         if trail is None:
             return refusal(404, "Unknown trail", f"no trail {said} is held; older ones are in the database")
         return Reply(status=200, content_type="application/json", body=msgspec.json.encode(trail.to_json()))
+
+
+def _crashed(incident: str) -> Reply:
+    return refusal(500, "Unexpected fault", f"incident {incident} is in the log")

@@ -24,6 +24,14 @@ CACHE_RULES = frozenset({"cache-control", "expires"})
 WAIT, LONGEST_WAIT = 30, 86_400
 
 
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A healing from a copy holds for all who ask the same, until its age in words is no longer true."""
+
+    felt: str  #: what its callers get, as windows count it
+    seconds: float
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
     """What goes back to the caller."""
@@ -32,6 +40,7 @@ class Reply:
     content_type: str
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
+    repeats: "Repeat | None" = None  #: where the same may be said again without asking or healing anew
 
 
 def reply_to(result: Result, *, always_problem: bool) -> Reply:
@@ -65,8 +74,18 @@ def _answer(result: Result, response: Response) -> Reply:
     elif response.suspect or response.delayed:
         headers["Healing-Fidelity"] = fidelity_field(response)
     return Reply(
-        status=response.status, content_type=response.content_type, body=response.body, headers=headers
+        status=response.status,
+        content_type=response.content_type,
+        body=response.body,
+        headers=headers,
+        repeats=_repeat(response) if report is not None else None,
     )
+
+
+def _repeat(response: Response) -> Repeat | None:
+    if response.age is None:
+        return None
+    return Repeat(response.fidelity.word, math.ceil(response.age) - response.age)
 
 
 def unchecked(headers: Mapping[str, str]) -> Reply:

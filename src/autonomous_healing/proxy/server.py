@@ -47,7 +47,7 @@ class Door:
     host: str
     port: int
     drain_seconds: float
-    limits: wire.ServerLimits = wire.ServerLimits()
+    limits: wire.ServerLimits
     shared: bool = False  #: other processes listen on the same ports
 
 
@@ -132,7 +132,7 @@ class ProxyServer:
             if one.answers(request.target):
                 one.handle(exchange)
                 return
-        lane.leave(exchange, self._answer(exchange))
+        lane.leave(exchange, self._answer(exchange, asked))
 
     def _plain(self, request: wire.RequestHead) -> Asked | None:
         """The plain question in a head; worked out once for each."""
@@ -168,8 +168,12 @@ class ProxyServer:
             self._questions[request.target] = question
         return cast(Question | None, question)
 
-    async def _answer(self, exchange: wire.Exchange) -> None:
-        send(exchange, await self._reply(exchange.request))
+    async def _answer(self, exchange: wire.Exchange, asked: Asked | None) -> None:
+        reply = await self._reply(exchange.request)
+        if asked is not None and self._lane is not None:
+            self._lane.reply(exchange, asked.question, reply)
+        else:
+            send(exchange, reply)
 
     async def _reply(self, request: wire.RequestHead) -> Reply:
         if request.method not in (b"GET", b"HEAD"):

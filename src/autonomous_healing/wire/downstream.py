@@ -366,6 +366,8 @@ class Downstream(asyncio.Protocol):
     def _refuse(self, status: int, why: str, more: bytes = b"") -> None:
         """A problem document (RFC 9457) for what is no exchange, and no more after it."""
         title = HTTPStatus(status).phrase
+        if status == 405:
+            more += _ALLOW
         body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": why}).encode()
         fields = ((b"content-type", b"application/problem+json"),)
         head = whole_head(status_line(status), fields, len(body))
@@ -381,5 +383,7 @@ class Downstream(asyncio.Protocol):
         if self._transport.can_write_eof():
             self._transport.write_eof()
 
+
+_ALLOW = b"allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
 
 _CLOSE = b"connection: close\r\n"

@@ -112,7 +112,7 @@ class Exchange:
         self.flow: Flow | None = None  #: what a streamed answer comes from
 
     def respond(self, head: bytes, body: bytes = b"") -> None:
-        """The whole answer. `head`: status line and fields with `content-length`, as `whole_head` makes them."""
+        """The whole answer. `head`: as `whole_head` makes it, with `content-length`."""
         if not self.answered:
             self._carrier.send(self, head, body)
 

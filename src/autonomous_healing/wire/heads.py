@@ -25,7 +25,7 @@ _BARE_LF = re.compile(rb"(?<!\r)\n")
 #: More digits than any body needs, and few enough for every reader.
 _MOST_DIGITS = 15
 
-_REQUEST_LINE = re.compile(rb"([A-Z-]{1,32}) ([!-~]+) HTTP/1\.([01])")
+_REQUEST_LINE = re.compile(rb"([A-Z-]{1,32}) ([!-\"$-~]+) HTTP/1\.([01])")  # a fragment is never sent
 _ANY_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) \S+ HTTP/([0-9])\.([0-9])")
 _ANSWER_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t -~\x80-\xff]*)?")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
@@ -39,7 +39,7 @@ _ABSOLUTE = re.compile(rb"https?://([^/?#]+)([/?][!-~]*)?", re.IGNORECASE)
 
 
 class _Gate:
-    """What llhttp calls while it reads one head. It only judges: cutting lines is cheaper than calls for each."""
+    """What llhttp calls while it reads one head. It only judges: a call for each line would cost more."""
 
     __slots__ = ("over", "url")
 
@@ -56,7 +56,7 @@ class _Gate:
 def end_of_head(buffer: bytes, most: int) -> int:
     """Where the head ends (behind its empty line); 0 while that has not come.
 
-    Raises `Malformed`: 431 for one of more than `most` bytes. However the bytes were split, the verdict is the same.
+    Raises `Malformed`: 431 for more than `most` bytes. The verdict is the same however they were split.
     """
     end = buffer.find(END) + len(END)
     if len(END) <= end <= most:
@@ -101,6 +101,8 @@ def _read_request(head: bytes) -> RequestHead:
         if known[b"expect"].lower() != b"100-continue":
             raise Malformed("only 100-continue may be expected", 417)
         request.expects_continue = minor == 1
+    if method == b"TRACE":
+        raise Malformed("requests are not echoed here", 405)
     if target[0] != _SLASH:
         _to_origin_form(request)
     return request
@@ -141,7 +143,7 @@ def _pass_gate(parser: Any, head: bytes) -> None:
 
 
 def _fields(lines: list[bytes], most: int) -> tuple[list[tuple[bytes, bytes]], dict[bytes, bytes]]:
-    """All fields, and the last of each name. llhttp has made sure that every line is a name, a colon, a value."""
+    """All fields, and the last of each name. llhttp has seen that every line is a name, a colon, a value."""
     if len(lines) > most:
         raise Malformed(f"the head has more than {most} fields", 431)
     cut = [line.partition(b":") for line in lines]
@@ -150,7 +152,7 @@ def _fields(lines: list[bytes], most: int) -> tuple[list[tuple[bytes, bytes]], d
 
 
 def _framing(known: Mapping[bytes, bytes]) -> tuple[int | None, bool]:
-    """Length and chunked; anything that could be read in two ways is refused. llhttp refuses both given twice."""
+    """Length and chunked; what could be read in two ways is refused. llhttp refuses either given twice."""
     length = known.get(b"content-length")
     if b"transfer-encoding" in known:
         if length is not None:
@@ -202,7 +204,7 @@ def _refuse_twice(fields: Fields) -> None:
 
 
 def _to_origin_form(request: RequestHead) -> None:
-    """A target with scheme and host is taken only where it says the same as `Host` (RFC 9112, section 3.2.2)."""
+    """A target with a host is taken only where `Host` says the same (RFC 9112, section 3.2.2)."""
     if request.target == b"*" and request.method == b"OPTIONS":
         return
     found = _ABSOLUTE.fullmatch(request.target)

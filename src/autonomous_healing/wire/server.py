@@ -59,7 +59,7 @@ class Server:
         self._listening.append(await self._loop.create_unix_server(self._greet, path, backlog=_BACKLOG))
 
     def begin_drain(self, grace: float) -> None:
-        """Every answer from now on is the last of its connection; those without a request get `grace` seconds."""
+        """Each answer from now on is the last of its connection; the idle get `grace` seconds."""
         self.draining = True
         for one in list(self._connections):
             one.drain(grace)

@@ -1,4 +1,4 @@
-"""One connection to an origin: sends one request at a time, and reads its answer to the last byte or not at all."""
+"""One connection to an origin: one request at a time, its answer read to the last byte or not at all."""
 
 import asyncio
 import select
@@ -39,9 +39,9 @@ class Upstream(asyncio.Protocol):
     """Idle, or busy with one request. Whatever comes while it is idle ends it."""
 
     __slots__ = (
-        "_asking", "_blocked", "_buffer", "_head", "_heard", "_home", "_interims", "_loop", "_pieces", "_poll",
-        "_reader", "_sink", "_size", "_transport", "_uploading", "address", "closing", "idle_since", "retired",
-        "uses",
+        "_asking", "_blocked", "_buffer", "_head", "_heard", "_home", "_interims", "_loop", "_pieces",
+        "_poll", "_reader", "_sink", "_size", "_transport", "_uploading", "address", "closing",
+        "idle_since", "retired", "uses",
     )  # fmt: skip
 
     def __init__(self, home: Home) -> None:
