@@ -8,7 +8,7 @@ from tests.architecture.reading import Offence, Source, imported
 
 #: library -> the files that may import it, as patterns.
 HOMES = {
-    "aiohttp": ("proxy/server.py", "endpoint_healing/upstream.py", "drills/*"),
+    "aiohttp": ("drills/*",),
     "annotated_types": ("settings/*",),
     "asyncpg": ("database/*", "*/store.py"),
     "cyclopts": ("commands/*", "start_agents.py"),
@@ -28,7 +28,6 @@ HOMES = {
     "uvloop": ("commands/*",),
     "websockets": ("dashboard/*",),
     "yaml": ("settings/*",),
-    "yarl": ("endpoint_healing/upstream.py",),
 }
 
 #: What any room may use: values to bytes and back.
