@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import repeat
 
 from autonomous_healing.endpoint_healing.codes import QUOTA_EXHAUSTED, RATE_LIMITED
 from autonomous_healing.endpoint_healing.options import QuotaWindowSettings
@@ -31,6 +32,11 @@ class _Window:
         self.room = settings.limit
         self.probe_room = max(1, int(settings.limit * settings.probe_share))
         self.calls: deque[float] = deque()
+
+    def counted(self, now: float) -> int:
+        """Calls that count against the limit now."""
+        edge = now - self.seconds
+        return sum(1 for at in self.calls if at > edge)
 
     def no_room(self, source: str, room: int, now: float) -> QuotaSpent:
         code = RATE_LIMITED if self.seconds <= PACE_SECONDS else QUOTA_EXHAUSTED
@@ -68,10 +74,24 @@ class QuotaLedger:
         for window in self._windows:
             window.calls.append(now)
 
+    def left(self) -> int | None:
+        """Calls for which there is room now; None where nothing limits them."""
+        now = self._clock.monotonic()
+        return min((window.room - window.counted(now) for window in self._windows), default=None)
+
+    def charge_block(self, count: int, at: float) -> None:
+        """Count calls that others will have made by `at`, for which `left` has found room."""
+        for window in self._windows:
+            window.calls.extend(repeat(at, count))
+
+    def give_back(self, count: int, at: float) -> None:
+        """Of those calls, so many were not made."""
+        for window in self._windows:
+            back = min(count, window.calls.count(at))
+            for _ in range(back):
+                window.calls.remove(at)
+
     def used(self) -> list[tuple[QuotaWindowSettings, int]]:
         """Calls counted in each window now."""
         now = self._clock.monotonic()
-        return [
-            (window.settings, sum(1 for at in window.calls if at > now - window.seconds))
-            for window in self._windows
-        ]
+        return [(window.settings, window.counted(now)) for window in self._windows]

@@ -7,6 +7,7 @@ from autonomous_healing.wire.errors import BadOrigin, Malformed, Phase, WireErro
 from autonomous_healing.wire.exchange import Exchange, Flow, Sink, whole_head
 from autonomous_healing.wire.limits import ServerLimits
 from autonomous_healing.wire.message import Answer, AnswerHead, RequestHead, status_line
+from autonomous_healing.wire.neighbour import Handing, handed_on
 from autonomous_healing.wire.origin import Origin, read_base_url
 from autonomous_healing.wire.pool import OriginPool, Pool, PoolLimits, fetch
 from autonomous_healing.wire.relay import Ending, Relay, relayed_request
@@ -21,6 +22,7 @@ __all__ = [
     "Ending",
     "Exchange",
     "Flow",
+    "Handing",
     "Malformed",
     "Origin",
     "OriginPool",
@@ -35,6 +37,7 @@ __all__ = [
     "WireError",
     "drain",
     "fetch",
+    "handed_on",
     "read_base_url",
     "relayed_request",
     "request_bytes",

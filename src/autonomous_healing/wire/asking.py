@@ -32,7 +32,7 @@ class Connection(Protocol):
 
 
 class Asking:
-    """One request on its way. Exactly one of `answered`, `failed` and `begins` is called, unless it is cancelled.
+    """One request on its way. One of `answered`, `failed` and `begins` is called, unless it is cancelled.
 
     `due` is by the loop's clock and bounds all phases together; `overdue` is called when it has passed.
     """
@@ -123,12 +123,20 @@ def request_bytes(
 
     Raises `ValueError` where a field or the target holds what would become another line.
     """
+    host = origin.authority.encode()
+    return request_head(host, method, target, fields, length=length, chunked=chunked)
+
+
+def request_head(
+    host: bytes, method: bytes, target: bytes, fields: Fields, *, length: int | None, chunked: bool
+) -> bytes:
+    """The same for what stands in `Host`."""
     lines = b"".join([b"%b: %b\r\n" % one for one in fields])
     if chunked:
         lines += b"transfer-encoding: chunked\r\n"
     elif length or method in (b"POST", b"PUT", b"PATCH"):
         lines += b"content-length: %d\r\n" % (length or 0)
-    head = b"%b %b HTTP/1.1\r\nhost: %b\r\n%b\r\n" % (method, target, origin.authority.encode(), lines)
+    head = b"%b %b HTTP/1.1\r\nhost: %b\r\n%b\r\n" % (method, target, host, lines)
     breaks = len(fields) + 3 + (lines.count(b"\r\n") - len(fields))
     if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head or b" " in target:
         raise ValueError("a header field or the target holds a line break, a blank or a NUL")

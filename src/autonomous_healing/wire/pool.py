@@ -2,15 +2,17 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from autonomous_healing.wire.asking import Asking, Fetching, request_bytes
-from autonomous_healing.wire.dialer import Dialer, DialOptions, Resolve, system_resolve
+from autonomous_healing.wire.dialer import Dialer, DialOptions, ProtocolT, Resolve, system_resolve
 from autonomous_healing.wire.errors import Phase, WireError
 from autonomous_healing.wire.message import Answer, Request
 from autonomous_healing.wire.origin import Origin
 from autonomous_healing.wire.sweeper import Sweeper
+from autonomous_healing.wire.unix import NEIGHBOUR, UnixDialer
 from autonomous_healing.wire.upstream import Upstream
 
 #: Seconds between two looks at idle connections and at addresses.
@@ -28,10 +30,20 @@ class PoolLimits:
     sweep_seconds: float = 0.02  #: how exactly deadlines are kept
 
 
+class Dials(Protocol):
+    """Makes connections to one place."""
+
+    async def dial(self, new_protocol: Callable[[], ProtocolT]) -> tuple[ProtocolT, str]:
+        """A connected protocol, and where to. Raises `WireError`."""
+
+    async def look_again(self) -> frozenset[str]:
+        """Where connections may lead now; nothing said where that does not change. Raises `WireError`."""
+
+
 class OriginPool:
     """All connections to one origin."""
 
-    def __init__(self, origin: Origin, dialer: Dialer, limits: PoolLimits, sweeper: Sweeper) -> None:
+    def __init__(self, origin: Origin, dialer: Dials, limits: PoolLimits, sweeper: Sweeper) -> None:
         self.origin = origin
         self.stall_seconds = limits.stall_seconds
         self._dialer = dialer
@@ -53,7 +65,7 @@ class OriginPool:
         return len(self._idle)
 
     def ask(self, asking: Asking) -> None:
-        """Send it as soon as a connection is free. What becomes of it is told to `asking`, perhaps at once."""
+        """Send it as soon as a connection is free. What becomes of it is told to `asking`."""
         asking.place = self
         self._sweeper.watch(asking)
         while self._idle:
@@ -102,7 +114,7 @@ class OriginPool:
             one.close()
 
     async def look_again(self) -> None:
-        """Follow an origin that has moved: connections to addresses it no longer has carry no further request."""
+        """Follow an origin that has moved: where it no longer is, nothing more is sent."""
         if not self._all:
             return
         try:
@@ -183,19 +195,19 @@ class Pool:
         self._limits = limits or PoolLimits()
         self._resolve = resolve
         self._sweeper = Sweeper(self._limits.sweep_seconds)
-        self._origins: dict[tuple[Origin, DialOptions], OriginPool] = {}
+        self._origins: dict[tuple[Origin, DialOptions] | str, OriginPool] = {}
         self._house: asyncio.Task[None] | None = None
 
     def origin(self, origin: Origin, options: DialOptions) -> OriginPool:
         """The connections to this origin under these rules; made at the first call."""
         pool = self._origins.get((origin, options))
         if pool is None:
-            dialer = Dialer(origin, options, self._resolve)
-            pool = OriginPool(origin, dialer, self._limits, self._sweeper)
-            self._origins[origin, options] = pool
-            if self._house is None:
-                self._house = asyncio.get_running_loop().create_task(self._keep_house())
+            pool = self._add((origin, options), origin, Dialer(origin, options, self._resolve))
         return pool
+
+    def neighbour(self, path: str) -> OriginPool:
+        """The connections to a process on this machine that listens at `path`; made at the first call."""
+        return self._origins.get(path) or self._add(path, NEIGHBOUR, UnixDialer(path))
 
     async def fetch(
         self, origin: Origin, options: DialOptions, request: Request, *, seconds: float, most: int
@@ -215,6 +227,12 @@ class Pool:
         for pool in self._origins.values():
             await pool.stop()
         self._sweeper.stop()
+
+    def _add(self, key: tuple[Origin, DialOptions] | str, origin: Origin, dialer: Dials) -> OriginPool:
+        pool = self._origins[key] = OriginPool(origin, dialer, self._limits, self._sweeper)
+        if self._house is None:
+            self._house = asyncio.get_running_loop().create_task(self._keep_house())
+        return pool
 
     async def _keep_house(self) -> None:
         loop = asyncio.get_running_loop()

@@ -14,6 +14,9 @@ PSEUDONYM = b"1.1 autonomous_healing"
 #: Written anew for the next hop.
 _OURS = frozenset({b"host", b"content-length", b"expect", b"via"})
 
+#: Of an answer, written anew by whoever sends it.
+WRITTEN_BY_SERVERS = frozenset({b"content-length", b"date"})
+
 #: A client must not speak in the name of a proxy, however it spells that.
 _FORGED = (b"healing-", b"x-forwarded-")
 
@@ -51,7 +54,7 @@ class Relay(Asking):
         head = answer.head
         bare = has_no_body(self.method, head.status)
         length = (head.length if self.method == b"HEAD" else None) if bare else len(answer.body)
-        self._exchange.respond(_head_for_client(head, length), answer.body)
+        self._exchange.respond(self.shown(head, length), answer.body)
         self._over(head.status)
 
     def failed(self, error: WireError) -> None:
@@ -67,7 +70,7 @@ class Relay(Asking):
     def begins(self, head: AnswerHead, early: bytes, flow: Flow) -> Sink | None:
         self._begun = head.status
         self._exchange.flow = flow
-        self._exchange.begin(_head_for_client(head, head.length), head.length)
+        self._exchange.begin(self.shown(head, head.length), head.length)
         self._exchange.write(early)
         return self
 
@@ -79,6 +82,12 @@ class Relay(Asking):
         """The streamed body is whole."""
         self._exchange.finish()
         self._over(self._begun)
+
+    def shown(self, head: AnswerHead, length: int | None) -> bytes:
+        """The head of the answer as the client gets it."""
+        fields = [one for one in head.end_to_end() if one[0] not in WRITTEN_BY_SERVERS]
+        fields.append((b"via", PSEUDONYM))
+        return whole_head(status_line(head.status), fields, length)
 
     def _client_left(self) -> None:
         self.cancel()
@@ -102,9 +111,3 @@ def relayed_request(exchange: Exchange, origin: Origin, target: bytes) -> bytes:
 
 def _is_forged(name: bytes) -> bool:
     return name.replace(b"_", b"-").startswith(_FORGED)
-
-
-def _head_for_client(head: AnswerHead, length: int | None) -> bytes:
-    fields = [one for one in head.end_to_end() if one[0] not in (b"content-length", b"date")]
-    fields.append((b"via", PSEUDONYM))
-    return whole_head(status_line(head.status), fields, length)

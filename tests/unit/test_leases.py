@@ -1,0 +1,223 @@
+"""Leave to ask is lent in small parts, ends by itself, and is withdrawn when a circuit opens."""
+
+import pytest
+from tests.clock import ManualClock
+
+from autonomous_healing.endpoint_healing.admission import Admission
+from autonomous_healing.endpoint_healing.catalog import build_endpoints, default_sources
+from autonomous_healing.endpoint_healing.codes import RATE_LIMITED, SERVER_ERROR
+from autonomous_healing.endpoint_healing.keys import Key
+from autonomous_healing.endpoint_healing.options import HealingSettings, QuotaWindowSettings
+from autonomous_healing.endpoint_healing.quota import QuotaLedger
+from autonomous_healing.workers.leases import ASK_AGAIN, SECONDS, Leases, Lender, block_of
+from autonomous_healing.workers.messages import UNLIMITED, Lease
+
+YAHOO, FRED, ALPHA = "yahoo_finance/quote", "fred_api/series", "alpha_vantage/query"
+A_DAY = QuotaWindowSettings(seconds=86_400.0, limit=25)
+WORKERS = 2
+
+
+class Owner:
+    """What lends, over real circuits, keys and ledgers."""
+
+    def __init__(self, **quotas: tuple[QuotaWindowSettings, ...]) -> None:
+        self.clock = ManualClock()
+        self.endpoints = {one.place: one for one in build_endpoints(default_sources())}
+        sources = {one.source.id: one.source for one in self.endpoints.values()}
+        secrets = {"fred_api": ("one", "two"), "alpha_vantage": ("three",)}
+        self.admission = Admission(sources.values(), secrets, quotas, HealingSettings(), self.clock)
+        self.lender = Lender(self.endpoints.values(), self.admission, WORKERS, self.clock)
+
+    def open_circuit(self, place: str) -> None:
+        endpoint = self.endpoints[place]
+        breaker = self.admission.breaker(endpoint, endpoint.source.hosts[0])
+        for _ in range(breaker.settings.consecutive):
+            breaker.record_failure(SERVER_ERROR)
+
+    def reject_key(self, place: str, alias: str) -> None:
+        endpoint = self.endpoints[place]
+        keys = self.admission.limits(endpoint.source).keys
+        keys.reject(alias, RATE_LIMITED, endpoint.name, 60.0)
+
+    def used(self, place: str) -> int:
+        [(_, used)] = self.admission.limits(self.endpoints[place].source).ledger.used()
+        return used
+
+
+class Borrower:
+    """A worker's side, with what it says to the owner written down."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.asked: list[str] = []
+        self.returned: list[tuple[int, int]] = []
+        self.leases = Leases(self.asked.append, lambda *back: self.returned.append(back), self.clock)
+
+    def lend(self, calls: int, number: int = 1) -> None:
+        lease = Lease(YAHOO, number, "", calls, self.clock.monotonic() + SECONDS)
+        self.leases.granted(lease, Key("", ""))
+
+    def calls_made(self, wanted: int) -> int:
+        return sum(self.leases.take(YAHOO) is not None for _ in range(wanted))
+
+
+@pytest.mark.parametrize(
+    ("left", "workers", "calls"),
+    [(None, 3, UNLIMITED), (2000, 3, 50), (25, 2, 3), (8, 2, 1), (7, 2, 0), (0, 2, 0), (-3, 2, 0)],
+)
+def test_little_is_lent_of_little_and_nothing_of_the_last(left: int | None, workers: int, calls: int) -> None:
+    assert block_of(left, workers) == calls
+
+
+def test_without_a_quota_a_lease_is_as_good_as_unlimited() -> None:
+    lease = Owner().lender.grant(YAHOO)
+    assert lease is not None
+    assert (lease.alias, lease.calls, lease.until) == ("", UNLIMITED, SECONDS)
+
+
+def test_a_lease_names_the_key_to_ask_with() -> None:
+    owner = Owner()
+    owner.reject_key(FRED, "fred_api#1")
+    lease = owner.lender.grant(FRED)
+    assert lease is not None
+    assert lease.alias == "fred_api#2"
+
+
+def test_what_is_lent_is_counted_at_once_and_what_comes_back_is_not() -> None:
+    owner = Owner(alpha_vantage=(A_DAY,))
+    lease = owner.lender.grant(ALPHA)
+    assert lease is not None
+    assert (lease.calls, owner.used(ALPHA)) == (3, 3)
+    owner.lender.take_back(lease.number, 2)
+    assert owner.used(ALPHA) == 1
+    owner.lender.take_back(lease.number, 1)  # only once
+    assert owner.used(ALPHA) == 1
+
+
+@pytest.mark.parametrize("calls", [4, 0, -1])
+def test_nobody_gives_back_what_was_not_lent(calls: int) -> None:
+    owner = Owner(alpha_vantage=(A_DAY,))
+    lease = owner.lender.grant(ALPHA)
+    assert lease is not None
+    owner.lender.take_back(lease.number, calls)
+    assert owner.used(ALPHA) == 3
+
+
+def test_lent_calls_count_from_the_latest_moment_at_which_they_may_be_made() -> None:
+    clock = ManualClock()
+    ledger = QuotaLedger("x", [QuotaWindowSettings(seconds=60.0, limit=5)], clock)
+    ledger.charge_block(5, SECONDS)
+    clock.pass_time(60.0)
+    assert ledger.left() == 0
+    clock.pass_time(SECONDS)
+    assert ledger.left() == 5
+
+
+def test_all_leases_together_never_pass_a_quota() -> None:
+    owner = Owner(alpha_vantage=(A_DAY,))
+    lent = 0
+    while lease := owner.lender.grant(ALPHA):
+        lent += lease.calls
+    assert lent + (owner.admission.limits(owner.endpoints[ALPHA].source).ledger.left() or 0) == 25
+    assert lent > 12
+
+
+@pytest.mark.parametrize("place", ["nobody/knows", ""])
+def test_nothing_is_lent_for_a_place_that_is_not_there(place: str) -> None:
+    assert Owner().lender.grant(place) is None
+
+
+def test_an_open_circuit_withdraws_what_was_lent_and_lends_no_more() -> None:
+    owner = Owner()
+    owner.lender.grant(YAHOO)
+    owner.lender.grant(FRED)
+    assert owner.lender.withdrawn() == []
+    owner.open_circuit(YAHOO)
+    assert owner.lender.withdrawn() == [YAHOO]
+    assert owner.lender.withdrawn() == []  # told once
+    assert owner.lender.grant(YAHOO) is None
+
+
+def test_a_key_that_must_rest_withdraws_the_leases_on_it() -> None:
+    owner = Owner()
+    owner.lender.grant(FRED)
+    owner.reject_key(FRED, "fred_api#1")
+    assert owner.lender.withdrawn() == [FRED]
+
+
+def test_a_lease_that_has_ended_needs_no_withdrawing() -> None:
+    owner = Owner()
+    owner.lender.grant(YAHOO)
+    owner.clock.pass_time(SECONDS)
+    owner.open_circuit(YAHOO)
+    assert owner.lender.withdrawn() == []
+
+
+def test_without_a_lease_one_is_asked_for_but_not_with_every_request() -> None:
+    worker = Borrower()
+    assert worker.calls_made(5) == 0
+    assert worker.asked == [YAHOO]
+    worker.clock.pass_time(ASK_AGAIN)
+    worker.calls_made(1)
+    assert worker.asked == [YAHOO, YAHOO]
+
+
+def test_a_lease_allows_its_calls_and_not_one_more() -> None:
+    worker = Borrower()
+    worker.lend(3)
+    assert worker.calls_made(10) == 3
+
+
+def test_a_lease_ends_with_its_time_and_its_rest_goes_back() -> None:
+    worker = Borrower()
+    worker.lend(3)
+    worker.calls_made(1)
+    worker.leases.expire()
+    assert worker.returned == []
+    worker.clock.pass_time(SECONDS)
+    assert worker.calls_made(1) == 0
+    worker.leases.expire()
+    worker.leases.expire()
+    assert worker.returned == [(1, 2)]
+
+
+def test_of_an_unlimited_lease_nothing_goes_back() -> None:
+    worker = Borrower()
+    worker.lend(UNLIMITED)
+    worker.leases.revoke(YAHOO)
+    assert worker.returned == []
+
+
+def test_a_lease_in_use_is_renewed_before_its_end() -> None:
+    worker = Borrower()
+    worker.lend(UNLIMITED)
+    worker.calls_made(100)
+    assert worker.asked == []
+    worker.clock.pass_time(SECONDS / 2)
+    assert worker.calls_made(1) == 1
+    assert worker.asked == [YAHOO]
+
+
+def test_a_lease_is_renewed_when_half_its_calls_are_made() -> None:
+    worker = Borrower()
+    worker.lend(10)
+    worker.calls_made(4)
+    assert worker.asked == []
+    worker.calls_made(1)
+    assert worker.asked == [YAHOO]
+
+
+def test_a_new_lease_takes_the_place_of_the_old_one() -> None:
+    worker = Borrower()
+    worker.lend(10, number=1)
+    worker.calls_made(6)
+    worker.lend(5, number=2)
+    assert worker.returned == [(1, 4)]
+    assert worker.calls_made(10) == 5
+
+
+def test_a_withdrawn_lease_allows_nothing() -> None:
+    worker = Borrower()
+    worker.lend(UNLIMITED)
+    worker.leases.revoke(YAHOO)
+    assert worker.calls_made(1) == 0
