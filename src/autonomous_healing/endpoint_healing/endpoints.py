@@ -4,7 +4,7 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 from urllib.parse import quote, urlencode
 
@@ -114,10 +114,15 @@ class Endpoint:
 
     def resource(self, params: Mapping[str, str]) -> str:
         """The same for every way of asking the same: the key of copies and of comparisons."""
-        return f"{self.place}?{urlencode(sorted(params.items()))}"
+        return _resource(self.place, tuple(sorted(params.items())))
 
     def __str__(self) -> str:
         return self.place
+
+
+@lru_cache(maxsize=4096)
+def _resource(place: str, params: tuple[tuple[str, str], ...]) -> str:
+    return f"{place}?{urlencode(params)}"
 
 
 def kind_by_params(endpoint: Endpoint, params: Mapping[str, str]) -> DataKind:

@@ -71,7 +71,11 @@ class Plausibility:
             return "times of the bars do not run in one direction"
         if max(times) > now + FUTURE:
             return f"bar from the future: {max(times):%Y-%m-%dT%H:%M:%SZ}"
-        return next((wrong for row in bars.rows if (wrong := self._bar(row))), None)
+        low, high = self.settings.min_price, self.settings.max_price
+        for row in bars.rows:
+            if not _is_sound(row, low, high) and (wrong := self._bar(row)):
+                return wrong
+        return None
 
     def _bar(self, row: Bar) -> str | None:
         prices = [price for price in (row.o, row.h, row.l, row.c) if price is not None]
@@ -90,6 +94,14 @@ class Plausibility:
 
     def _is_price(self, price: float) -> bool:
         return self.settings.min_price < price <= self.settings.max_price
+
+
+def _is_sound(row: Bar, low: float, high: float) -> bool:
+    """Whether a bar is whole and plainly in order, as nearly all are."""
+    o, h, l, c = row.o, row.h, row.l, row.c  # noqa: E741  the four letters of a bar
+    if o is None or h is None or l is None or c is None:
+        return False
+    return low < l <= o <= h <= high and l <= c <= h and (row.v or 0.0) >= 0
 
 
 def _dates(series: Series) -> str | None:

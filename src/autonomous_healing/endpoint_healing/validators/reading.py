@@ -15,6 +15,10 @@ LAST_TIME = 7_258_118_400
 LARGEST = sys.float_info.max
 
 
+#: What a number in JSON can become; a bool is none.
+_NUMBERS = frozenset({int, float, type(None)})
+
+
 class Wrong(Exception):
     """A document is not what it should be; carries the finding."""
 
@@ -67,6 +71,26 @@ def number(value: Any, what: str, *, text: bool = False) -> float:
 
 def optional_number(value: Any, what: str, *, text: bool = False) -> float | None:
     return None if value is None else number(value, what, text=text)
+
+
+def optional_numbers(values: Sequence[Any], what: str) -> list[float | None]:
+    """A column of finite numbers with gaps, looked at as a whole. Raises `Wrong`."""
+    if not _NUMBERS.issuperset(map(type, values)):
+        raise invalid(f"{what} is not a number")
+    present = [value for value in values if value is not None]
+    if present and not (min(present) >= -LARGEST and max(present) <= LARGEST):
+        raise invalid(f"{what} is not a number")
+    return [None if value is None else float(value) for value in values]
+
+
+def unix_times(values: Sequence[Any], what: str) -> list[datetime]:
+    """A column of seconds since 1970, without gaps. Raises `Wrong`."""
+    if None in values:
+        raise missing(what)
+    seconds = [second for second in optional_numbers(values, what) if second is not None]
+    if seconds and not (min(seconds) >= 0 and max(seconds) <= LAST_TIME):
+        raise invalid(f"{what} is not a time")
+    return [datetime.fromtimestamp(second, UTC) for second in seconds]
 
 
 def unix_time(value: Any, what: str, *, milliseconds: bool = False) -> datetime:

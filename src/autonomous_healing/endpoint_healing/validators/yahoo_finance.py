@@ -1,6 +1,6 @@
 """What a good answer of Yahoo Finance looks like, and how it says that something is wrong."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from autonomous_healing.endpoint_healing.call import Finding
@@ -13,8 +13,10 @@ from autonomous_healing.endpoint_healing.validators.reading import (
     named,
     number,
     optional_number,
+    optional_numbers,
     rows,
     unix_time,
+    unix_times,
 )
 
 INTERVALS = {
@@ -59,10 +61,11 @@ def chart(document: Any, params: Mapping[str, str]) -> Bars:
         raise invalid(f"{len(closes)} closes for {len(times)} times")
     if all(close is None for close in closes):
         raise missing("close")
+    columns = [_column(quotes, name, len(times)) for name in ("open", "high", "low", "close", "volume")]
     return Bars(
         symbol=named(meta.get("symbol"), params.get("symbol"), "symbol"),
         interval=float(INTERVALS.get(params.get("interval", "1d"), 0)) or None,
-        rows=tuple(_bar(quotes, times, n) for n in range(len(times))),
+        rows=tuple(map(Bar, unix_times(times, "timestamp"), *columns)),
     )
 
 
@@ -87,23 +90,13 @@ def _result(document: Any) -> Mapping[str, Any]:
     return mapping(rows(body.get("result"), "result")[0], "result")
 
 
-def _bar(quotes: Mapping[str, Any], times: Any, n: int) -> Bar:
-    def cell(name: str) -> float | None:
-        column = quotes.get(name)
-        if column is None:
-            return None
-        if not isinstance(column, list) or len(column) != len(times):
-            raise invalid(f"{name} does not fit the times")
-        return optional_number(column[n], name)
-
-    return Bar(
-        unix_time(times[n], "timestamp"),
-        cell("open"),
-        cell("high"),
-        cell("low"),
-        cell("close"),
-        cell("volume"),
-    )
+def _column(quotes: Mapping[str, Any], name: str, size: int) -> Sequence[float | None]:
+    column = quotes.get(name)
+    if column is None:
+        return [None] * size
+    if not isinstance(column, list) or len(column) != size:
+        raise invalid(f"{name} does not fit the times")
+    return optional_numbers(column, name)
 
 
 def session_quote(document: Any, params: Mapping[str, str]) -> Quote:
