@@ -36,41 +36,20 @@ class Request:
     headers: Mapping[str, str]
 
 
-class HealingProxy:
-    """Answers `GET /api/{source}/{path}`."""
+class PlainQuestions:
+    """Understands requests for one endpoint without any wishes; answers nothing."""
 
     def __init__(
-        self,
-        endpoints: Sequence[Endpoint],
-        healer: EndpointHealer,
-        settings: HealingSettings,
-        clock: Clock,
-        new_id: NewId,
+        self, endpoints: Sequence[Endpoint], settings: HealingSettings, clock: Clock, new_id: NewId
     ) -> None:
         self._routes = RouteTable(endpoints)
         self._quote = next((one for one in endpoints if one.place == "yahoo_finance/quote"), None)
         if self._quote is not None:
             self._routes.add_known("yahoo", "/api/yahoo/quote?symbols={symbols}")
-        self._healer = healer
         self._settings = settings
         self._policy = Policy(parse_levels(settings.allow))
-        self._always_problem = settings.on_exhausted == "problem"
-        self._allow_max = parse_levels(settings.allow_max)
         self._clock = clock
         self._new_id = new_id
-
-    async def handle(self, request: Request) -> Reply:
-        """Never raises for what a caller may send."""
-        try:
-            return await self._answer(request)
-        except (BadRequest, BadPolicy) as wrong:
-            return refusal(400, "Bad request", str(wrong))
-        except NoRoute as lost:
-            return refusal(404, "Unknown route", str(lost), known=lost.known)
-        except Exception:  # one request that nobody foresaw must not end as a dropped connection
-            incident = str(self._new_id())
-            log.exception("request_crashed", extra={"incident": incident, "path": request.path})
-            return _crashed(incident)
 
     def plain(self, path: str, query: Sequence[tuple[str, str]]) -> Match | None:
         """What a path asks for, if it is one question to one endpoint; else None."""
@@ -94,6 +73,41 @@ class HealingProxy:
             headers=forwarded,
         )
 
+    @staticmethod
+    def untouched(call: Call, response: Response) -> Reply:
+        """The reply that a good first answer makes."""
+        return reply_to(Result(call=call, response=response), always_problem=False)
+
+
+class HealingProxy(PlainQuestions):
+    """Answers `GET /api/{source}/{path}`."""
+
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        healer: EndpointHealer,
+        settings: HealingSettings,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        super().__init__(endpoints, settings, clock, new_id)
+        self._healer = healer
+        self._always_problem = settings.on_exhausted == "problem"
+        self._allow_max = parse_levels(settings.allow_max)
+
+    async def handle(self, request: Request) -> Reply:
+        """Never raises for what a caller may send."""
+        try:
+            return await self._answer(request)
+        except (BadRequest, BadPolicy) as wrong:
+            return refusal(400, "Bad request", str(wrong))
+        except NoRoute as lost:
+            return refusal(404, "Unknown route", str(lost), known=lost.known)
+        except Exception:  # one request that nobody foresaw must not end as a dropped connection
+            incident = str(self._new_id())
+            log.exception("request_crashed", extra={"incident": incident, "path": request.path})
+            return _crashed(incident)
+
     async def follow(
         self,
         call: Call,
@@ -110,11 +124,6 @@ class HealingProxy:
             incident = str(self._new_id())
             log.exception("request_crashed", extra={"incident": incident, "path": call.endpoint.place})
             return _crashed(incident)
-
-    @staticmethod
-    def untouched(call: Call, response: Response) -> Reply:
-        """The reply that a good first answer makes."""
-        return reply_to(Result(call=call, response=response), always_problem=False)
 
     async def _answer(self, request: Request) -> Reply:
         if request.path.startswith(TRAILS):

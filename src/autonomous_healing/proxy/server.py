@@ -1,54 +1,23 @@
-"""The proxy's sockets: what comes in is sent down the right way, and everything drains at the end."""
+"""The proxy's sockets in the process that heals: everything that comes in has its way here."""
 
-import errno
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
-from urllib.parse import parse_qsl
 
 from autonomous_healing import wire
 from autonomous_healing.endpoint_healing.fetch import Fetcher
-from autonomous_healing.endpoint_healing.healthy_path import HealthyPath, Question
-from autonomous_healing.proxy.fast_lane import Asked, FastLane
-from autonomous_healing.proxy.healing_proxy import FORWARDED, HealingProxy, Request
+from autonomous_healing.endpoint_healing.healthy_path import HealthyPath
+from autonomous_healing.proxy.fast_lane import FastLane
+from autonomous_healing.proxy.healing_proxy import HealingProxy
+from autonomous_healing.proxy.lane import Asked
 from autonomous_healing.proxy.passthrough import Passthrough
 from autonomous_healing.proxy.provenance import Reply, refusal
+from autonomous_healing.proxy.reception import MOST_PARAMETERS, Door, PortTaken, Reception, read_request
 from autonomous_healing.proxy.wire_form import send
+
+__all__ = ["Door", "PortTaken", "ProxyServer", "Views", "Ways"]
 
 #: A read model that the proxy's port shows too: path -> JSON bytes.
 Views = Mapping[str, Callable[[], bytes]]
-
-#: Parameters in one query at most.
-_MOST_PARAMETERS = 100
-
-#: Targets of which it is remembered what they ask for.
-_MOST_QUESTIONS = 4096
-
-_UNKNOWN = object()
-
-_FORWARDED = frozenset(name.encode() for name in FORWARDED)
-
-
-class PortTaken(OSError):
-    """Another program listens there already."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__(errno.EADDRINUSE, f"port {port} is taken")
-        self.port = port
-
-    def __str__(self) -> str:
-        return str(self.strerror)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Door:
-    """Where the proxy listens, and how."""
-
-    host: str
-    port: int
-    drain_seconds: float
-    limits: wire.ServerLimits
-    shared: bool = False  #: other processes listen on the same ports
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,116 +31,34 @@ class Ways:
     passthroughs: Callable[[], Sequence[Passthrough]]  #: made once there are connections
 
 
-class ProxyServer:
+class ProxyServer(Reception):
     """Accepts, hands on, drains."""
 
     def __init__(self, door: Door, ways: Ways) -> None:
-        self._door = door
+        super().__init__(door, ways.proxy, ways.path, ways.passthroughs)
         self._ways = ways
-        self._server: wire.Server | None = None
-        self._own: list[tuple[Passthrough, wire.Server]] = []
-        self._mounted: list[Passthrough] = []
-        self._lane: FastLane | None = None
-        self._questions: dict[bytes, Question | None] = {}
+        self._fast_lane: FastLane | None = None
 
     @property
-    def port(self) -> int:
-        """The port that is really bound."""
-        return self._server.port if self._server else self._door.port
-
-    def port_of(self, source: str) -> int:
-        """The port that a raw source has of its own."""
-        return next(server.port for one, server in self._own if one.source.id == source)
-
-    async def start(self) -> None:
-        """Raises `PortTaken`."""
-        door, ways = self._door, self._ways
-        self._lane = FastLane(ways.proxy, ways.path, ways.fetcher, door.limits.buffer_bytes)
-        self._server = wire.Server(self._handle, door.limits)
-        try:
-            await self._listen(self._server, door.port)
-            for one in ways.passthroughs():
-                if one.source.port is None:
-                    self._mounted.append(one)
-                else:
-                    server = wire.Server(one.handle, door.limits)
-                    self._own.append((one, server))
-                    await self._listen(server, one.source.port)
-        except BaseException:
-            await self._drain(0.0)
-            raise
-
-    async def stop(self) -> None:
-        """Take no more requests, let those in flight end, for as long as draining may take."""
-        await self._drain(self._door.drain_seconds)
-        if self._lane is not None:
-            await self._lane.stop()
-
-    async def _listen(self, server: wire.Server, port: int) -> None:
-        try:
-            await server.listen(self._door.host, port, shared=self._door.shared)
-        except OSError as fault:
-            if fault.errno == errno.EADDRINUSE:
-                raise PortTaken(port) from None
-            raise
-
-    async def _drain(self, seconds: float) -> None:
-        servers = [server for _, server in self._own]
-        if self._server is not None:
-            servers.append(self._server)
-        await wire.drain(servers, seconds)
-
-    def _handle(self, exchange: wire.Exchange) -> None:
-        request, lane = exchange.request, self._lane
-        if lane is None:
+    def lane(self) -> FastLane:
+        """Where plain questions are answered and healed; there once it is started."""
+        if self._fast_lane is None:
             raise RuntimeError("ProxyServer.start() was not awaited")
-        asked = self._plain(request) if request.method == b"GET" else None
-        if asked is not None and lane.take(exchange, asked):
-            return
-        for one in self._mounted:
-            if one.answers(request.target):
-                one.handle(exchange)
-                return
-        lane.leave(exchange, self._answer(exchange, asked))
+        return self._fast_lane
 
-    def _plain(self, request: wire.RequestHead) -> Asked | None:
-        """The plain question in a head; worked out once for each."""
-        known = request.kept
-        if known is None or known[0] is not self:
-            known = request.kept = (self, self._read_plain(request))
-        return known[1]  # type: ignore[no-any-return]
+    def new_lane(self, buffer_bytes: int) -> FastLane:
+        ways = self._ways
+        self._fast_lane = FastLane(ways.proxy, ways.path, ways.fetcher, buffer_bytes)
+        return self._fast_lane
 
-    def _read_plain(self, request: wire.RequestHead) -> Asked | None:
-        forwarded = []
-        for name, value in request.fields:
-            if name in _FORWARDED:
-                forwarded.append((name, value))
-            elif name.startswith(b"healing"):
-                return None  # its caller has wishes
-        question = self._question(request)
-        if question is None:
-            return None
-        more = b"".join([b"%b: %b\r\n" % one for one in forwarded])
-        return Asked(question, {name.decode(): value.decode("latin-1") for name, value in forwarded}, more)
-
-    def _question(self, request: wire.RequestHead) -> Question | None:
-        question: object = self._questions.get(request.target, _UNKNOWN)
-        if question is _UNKNOWN:
-            try:
-                asked = _read(request)
-            except ValueError:
-                return None
-            match = self._ways.proxy.plain(asked.path, asked.query)
-            question = self._ways.path.question(match.endpoint, match.params) if match else None
-            if len(self._questions) >= _MOST_QUESTIONS:
-                self._questions.clear()
-            self._questions[request.target] = question
-        return cast(Question | None, question)
+    def rest(self, exchange: wire.Exchange, asked: Asked | None) -> None:
+        """In a task, with all the time that it takes."""
+        self.lane.leave(exchange, self._answer(exchange, asked))
 
     async def _answer(self, exchange: wire.Exchange, asked: Asked | None) -> None:
         reply = await self._reply(exchange.request)
-        if asked is not None and self._lane is not None:
-            self._lane.reply(exchange, asked.question, reply)
+        if asked is not None:
+            self.lane.reply(exchange, asked.question, reply)
         else:
             send(exchange, reply)
 
@@ -181,15 +68,7 @@ class ProxyServer:
         if view := self._ways.views.get(request.target.decode()):
             return Reply(status=200, content_type="application/json", body=view())
         try:
-            asked = _read(request)
+            asked = read_request(request)
         except ValueError:
-            return refusal(400, "Bad request", f"the query has more than {_MOST_PARAMETERS} parameters")
+            return refusal(400, "Bad request", f"the query has more than {MOST_PARAMETERS} parameters")
         return await self._ways.proxy.handle(asked)
-
-
-def _read(request: wire.RequestHead) -> Request:
-    """Raises `ValueError` for a query with too many parameters."""
-    path, _, query = request.target.decode().partition("?")
-    pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
-    headers = {name.decode(): value.decode("latin-1") for name, value in request.fields}
-    return Request(path, pairs, headers)

@@ -1,0 +1,164 @@
+"""What every way of asking a plain question has in common: one callback to send it on, one to answer it."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Generic, TypeVar
+
+from autonomous_healing import wire
+from autonomous_healing.endpoint_healing.call import Call
+from autonomous_healing.endpoint_healing.fetch import Fetcher, FetchFailed, Sent
+from autonomous_healing.endpoint_healing.healthy_path import KEYLESS, HealthyPath, Question
+from autonomous_healing.endpoint_healing.keys import Key
+from autonomous_healing.proxy.healing_proxy import PlainQuestions
+from autonomous_healing.proxy.provenance import unchecked
+from autonomous_healing.proxy.wire_form import streaming_head, wire_head
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A plain request, as it is asked upstream."""
+
+    question: Question
+    forwarded: Mapping[str, str]  #: of the caller's head, what goes on
+    more: bytes  #: the same as lines
+
+
+class Lane:
+    """Where plain questions are taken, and the tasks of those that had to leave it."""
+
+    def __init__(
+        self, questions: PlainQuestions, path: HealthyPath, fetcher: Fetcher, buffer_bytes: int
+    ) -> None:
+        self.questions = questions
+        self.path = path
+        self.fetcher = fetcher
+        self.buffer_bytes = buffer_bytes
+        self.max_answer = fetcher.max_answer
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._loop = asyncio.get_running_loop()
+
+    def take(self, exchange: wire.Exchange, asked: Asked) -> bool:
+        """Whether it is on its way, or answered; if not, nothing has been done."""
+        raise NotImplementedError
+
+    def leave(self, exchange: wire.Exchange, rest: Coroutine[None, None, None]) -> None:
+        """Go on in a task, which ends when the client leaves."""
+        exchange.on_gone = self.go_on(rest).cancel
+
+    def go_on(self, rest: Coroutine[None, None, object]) -> asyncio.Task[object]:
+        """In a task of its own that nobody waits for."""
+        task = self._loop.create_task(rest)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()) and not isinstance(fault, FetchFailed):
+            log.error("lane_task_crashed", exc_info=fault)
+
+    async def stop(self) -> None:
+        """End what still runs."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+LaneT = TypeVar("LaneT", bound=Lane)
+
+
+class PlainAttempt(wire.Asking, Generic[LaneT]):
+    """The first attempt at a plain question, for one client: answered at once where it is plainly good."""
+
+    __slots__ = ("_asked", "_exchange", "_given_up", "_key", "_lane", "_question", "_start", "_streaming")
+
+    def __init__(
+        self,
+        lane: LaneT,
+        exchange: wire.Exchange,
+        asked: Asked,
+        key: Key,
+        now: float,
+    ) -> None:
+        question = asked.question
+        request = lane.path.request(question, key, asked.more)
+        # A source that knows a key might repeat it, so what it says is read to the end before it goes on.
+        most = lane.buffer_bytes if key is KEYLESS else lane.max_answer
+        super().__init__(b"GET", request, now + question.target.patience, most)
+        self._lane = lane
+        self._asked = asked
+        self._exchange = exchange
+        self._question = question
+        self._key = key
+        self._start = lane.path.clock.monotonic()
+        self._given_up = False
+        self._streaming = False
+        exchange.on_gone = self.cancel
+
+    def answered(self, answer: wire.Answer) -> None:
+        if self._given_up:
+            self.came_late(answer)
+            return
+        path, question = self._lane.path, self._question
+        copy = path.known(question, answer)
+        if copy is not None:
+            self._exchange.respond(copy.head, copy.response.body)
+            path.note(question, path.clock.monotonic() - self._start)
+            return
+        call = self._call()
+        response = path.judged(call, self._sent(), answer)
+        if response is None:
+            self.unfit(call, answer)
+            return
+        path.note(question, path.clock.monotonic() - self._start)
+        reply = self._lane.questions.untouched(call, response)
+        head = wire_head(reply)
+        path.remember(question, answer, response, head)
+        self._exchange.respond(head, reply.body)
+
+    def begins(self, head: wire.AnswerHead, early: bytes, flow: wire.Flow) -> wire.Sink | None:
+        """Too large to be held: on it goes, and says that nobody looked at it."""
+        plain = head.status == 200 and head.first(b"content-encoding") is None
+        if not plain or self._given_up:
+            return None
+        self._streaming = True
+        self._exchange.flow = flow
+        reply = unchecked({name.decode(): value.decode("latin-1") for name, value in head.fields})
+        self._exchange.begin(streaming_head(reply, head.length), head.length)
+        self._exchange.write(early)
+        return self
+
+    def take(self, piece: bytes) -> None:
+        """More of an answer that streams."""
+        self._exchange.write(piece)
+
+    def end(self) -> None:
+        """The answer that streams is whole."""
+        self._exchange.finish()
+        self._lane.path.note(self._question, self._lane.path.clock.monotonic() - self._start)
+
+    def came_late(self, answer: wire.Answer) -> None:
+        """It was given up for slow, and has come after all."""
+        raise NotImplementedError
+
+    def unfit(self, call: Call, answer: wire.Answer) -> None:
+        """An answer that is not plainly good."""
+        raise NotImplementedError
+
+    def _call(self) -> Call:
+        gone = self._lane.path.clock.monotonic() - self._start
+        asked = self._asked
+        return self._lane.questions.plain_call(
+            asked.question.endpoint, asked.question.params, asked.forwarded, gone
+        )
+
+    def _sent(self) -> Sent:
+        clock = self._lane.path.clock
+        began = clock.now() - timedelta(seconds=clock.monotonic() - self._start)
+        key = None if self._key is KEYLESS else self._key
+        return Sent(self._question.target.host, key, self._question.endpoint.timeout, began, self._start)

@@ -1,0 +1,188 @@
+"""The proxy's sockets: plain questions go to the lane, what is for raw sources to them, the rest on."""
+
+import errno
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import parse_qsl
+
+from autonomous_healing import wire
+from autonomous_healing.endpoint_healing.healthy_path import HealthyPath, Question
+from autonomous_healing.proxy.healing_proxy import FORWARDED, PlainQuestions, Request
+from autonomous_healing.proxy.lane import Asked, Lane
+from autonomous_healing.proxy.passthrough import Passthrough
+
+#: Parameters in one query at most.
+MOST_PARAMETERS = 100
+
+#: Targets of which it is remembered what they ask for.
+_MOST_QUESTIONS = 4096
+
+_UNKNOWN = object()
+
+_FORWARDED = frozenset(name.encode() for name in FORWARDED)
+
+
+class PortTaken(OSError):
+    """Another program listens there already."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(errno.EADDRINUSE, f"port {port} is taken")
+        self.port = port
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Door:
+    """Where the proxy listens, and how."""
+
+    host: str
+    port: int
+    drain_seconds: float
+    limits: wire.ServerLimits
+    shared: bool = False  #: other processes listen on the same ports
+
+
+class Reception:
+    """Accepts, tells plain questions from others, drains. Its kinds say what becomes of the others."""
+
+    def __init__(
+        self,
+        door: Door,
+        questions: PlainQuestions,
+        path: HealthyPath,
+        passthroughs: Callable[[], Sequence[Passthrough]],
+    ) -> None:
+        """`passthroughs` are made once there are connections."""
+        self._door = door
+        self._plain_questions = questions
+        self._path = path
+        self._passthroughs = passthroughs
+        self._server: wire.Server | None = None
+        self._own: list[tuple[Passthrough, wire.Server]] = []
+        self._mounted: list[Passthrough] = []
+        self._lane: Lane | None = None
+        self._questions: dict[bytes, Question | None] = {}
+
+    @property
+    def port(self) -> int:
+        """The port that is really bound."""
+        return self._server.port if self._server else self._door.port
+
+    def port_of(self, source: str) -> int:
+        """The port that a raw source has of its own."""
+        return next(server.port for one, server in self._own if one.source.id == source)
+
+    @property
+    def own_ports(self) -> dict[str, int]:
+        """The ports of all raw sources that have one, by source."""
+        return {one.source.id: server.port for one, server in self._own}
+
+    async def start(self) -> None:
+        """Raises `PortTaken`."""
+        door = self._door
+        self._lane = self.new_lane(door.limits.buffer_bytes)
+        self._server = wire.Server(self.handle, door.limits)
+        try:
+            await self._listen(self._server, door.port)
+            for one in self._passthroughs():
+                if one.source.port is None:
+                    self._mounted.append(one)
+                else:
+                    server = wire.Server(one.handle, door.limits)
+                    self._own.append((one, server))
+                    await self._listen(server, one.source.port)
+        except BaseException:
+            await self._drain(0.0)
+            raise
+
+    async def drain(self) -> None:
+        """Take no more requests, let those in flight end, for as long as draining may take."""
+        await self._drain(self._door.drain_seconds)
+
+    async def stop(self) -> None:
+        """Drain, if that was not done, and end what still runs."""
+        await self.drain()
+        if self._lane is not None:
+            await self._lane.stop()
+
+    def new_lane(self, buffer_bytes: int) -> Lane:
+        """Where plain questions go; made once there is a loop."""
+        raise NotImplementedError
+
+    def rest(self, exchange: wire.Exchange, asked: Asked | None) -> None:
+        """What is neither a raw source's nor taken by the lane."""
+        raise NotImplementedError
+
+    def handle(self, exchange: wire.Exchange) -> None:
+        """Answer it, now or later."""
+        request, lane = exchange.request, self._lane
+        if lane is None:
+            raise RuntimeError("start() was not awaited")
+        asked = self._plain(request) if request.method == b"GET" else None
+        if asked is not None and lane.take(exchange, asked):
+            return
+        for one in self._mounted:
+            if one.answers(request.target):
+                one.handle(exchange)
+                return
+        self.rest(exchange, asked)
+
+    async def _listen(self, server: wire.Server, port: int) -> None:
+        try:
+            await server.listen(self._door.host, port, shared=self._door.shared)
+        except OSError as fault:
+            if fault.errno == errno.EADDRINUSE:
+                raise PortTaken(port) from None
+            raise
+
+    async def _drain(self, seconds: float) -> None:
+        servers = [server for _, server in self._own]
+        if self._server is not None:
+            servers.append(self._server)
+        if not all(server.draining for server in servers):
+            await wire.drain(servers, seconds)
+
+    def _plain(self, request: wire.RequestHead) -> Asked | None:
+        """The plain question in a head; worked out once for each."""
+        known = request.kept
+        if known is None or known[0] is not self:
+            known = request.kept = (self, self._read_plain(request))
+        return known[1]  # type: ignore[no-any-return]
+
+    def _read_plain(self, request: wire.RequestHead) -> Asked | None:
+        forwarded = []
+        for name, value in request.fields:
+            if name in _FORWARDED:
+                forwarded.append((name, value))
+            elif name.startswith(b"healing"):
+                return None  # its caller has wishes
+        question = self._question(request)
+        if question is None:
+            return None
+        more = b"".join([b"%b: %b\r\n" % one for one in forwarded])
+        return Asked(question, {name.decode(): value.decode("latin-1") for name, value in forwarded}, more)
+
+    def _question(self, request: wire.RequestHead) -> Question | None:
+        question: object = self._questions.get(request.target, _UNKNOWN)
+        if question is _UNKNOWN:
+            try:
+                asked = read_request(request)
+            except ValueError:
+                return None
+            match = self._plain_questions.plain(asked.path, asked.query)
+            question = self._path.question(match.endpoint, match.params) if match else None
+            if len(self._questions) >= _MOST_QUESTIONS:
+                self._questions.clear()
+            self._questions[request.target] = question
+        return cast(Question | None, question)
+
+
+def read_request(request: wire.RequestHead) -> Request:
+    """Raises `ValueError` for a query with too many parameters."""
+    path, _, query = request.target.decode().partition("?")
+    pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
+    headers = {name.decode(): value.decode("latin-1") for name, value in request.fields}
+    return Request(path, pairs, headers)
