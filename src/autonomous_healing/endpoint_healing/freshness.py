@@ -76,27 +76,6 @@ class AlwaysOpen:
         return day
 
 
-def load_market_hours(calendar: str, now: datetime) -> MarketHours:
-    """The exchange's sessions from 40 days ago to a year ahead; `always_open` has none.
-
-    Importing the calendars takes a second or two: call it off the event loop. Raises `ValueError`.
-    """
-    if calendar == "always_open":
-        return AlwaysOpen()
-    import exchange_calendars
-    from exchange_calendars.errors import InvalidCalendarName
-
-    start, end = (now - timedelta(days=40)).date(), (now + timedelta(days=365)).date()
-    try:
-        schedule = exchange_calendars.get_calendar(calendar, start=start, end=end).schedule
-    except InvalidCalendarName as unknown:
-        raise ValueError(
-            f"unknown market calendar {calendar!r}; XNYS is one, always_open another"
-        ) from unknown
-    rows = zip(schedule["open"], schedule["close"], strict=True)
-    return Sessions([(opened.to_pydatetime(), closed.to_pydatetime()) for opened, closed in rows])
-
-
 @dataclass(frozen=True, slots=True)
 class Freshness:
     """The rules, with the market's hours."""
