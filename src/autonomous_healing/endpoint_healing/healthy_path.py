@@ -6,6 +6,7 @@ Nothing here waits, logs or makes a task. Whatever is not plain is left to `Fetc
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import add
 
 from autonomous_healing import wire
 from autonomous_healing.endpoint_healing.cache import Copy, ResponseCache
@@ -48,6 +49,7 @@ class Question:
     heads: dict[str, bytes] = field(default_factory=dict)  #: of the request upstream, without its end, by key
     healed: "Healed | None" = None  #: what the last healing brought, while it holds
     healed_at: float = -math.inf  #: monotonic seconds, of the last healing
+    others: "tuple[Question, ...] | None" = None  #: the same at the source's other hosts, once needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,11 @@ class HealthyPath:
         self._admission = fetcher.admission
         self._upstream = upstream
         self._cache = cache
-        self._targets: dict[str, Target] = {}
+        self._targets: dict[tuple[str, str], Target] = {}
 
-    def question(self, endpoint: Endpoint, params: Mapping[str, str]) -> Question:
-        """May be asked any number of times."""
-        host = endpoint.source.hosts[0]
+    def question(self, endpoint: Endpoint, params: Mapping[str, str], host: str | None = None) -> Question:
+        """May be asked any number of times; of the source's first host unless another is named."""
+        host = host or endpoint.source.hosts[0]
         return Question(
             endpoint,
             params,
@@ -89,6 +91,19 @@ class HealthyPath:
             self._target(endpoint, host),
             self._upstream.route(endpoint.source, host),
         )
+
+    def others(self, question: Question) -> tuple[Question, ...]:
+        """The same question at other hosts, while the circuit of the first is open.
+
+        None of them once that one may be tried again: the ordinary path does it, with one request.
+        """
+        breaker, endpoint = question.target.breaker, question.endpoint
+        if breaker.is_closed or breaker.would_allow():
+            return ()
+        if question.others is None:
+            hosts = endpoint.source.hosts[1:]
+            question.others = tuple(self.question(endpoint, question.params, host) for host in hosts)
+        return question.others
 
     def admit(self, question: Question) -> Key | None:
         """The key to ask with; None where something stands in the way: the ordinary path finds out what."""
@@ -111,15 +126,15 @@ class HealthyPath:
             head = question.heads[key.alias] = self._upstream.request_head(question.route, path, {})[:-2]
         return b"%b%b\r\n" % (head, more)
 
-    def known(self, question: Question, answer: wire.Answer) -> Copy | None:
-        """The kept copy, if this answer is the same again and was judged a moment ago."""
+    def known(self, question: Question, answer: wire.Answer, start: float) -> Copy | None:
+        """The kept copy, if this answer, asked for at `start`, is the same again and was judged just now."""
         copy = self._cache.latest(question.resource)
         if copy is None or answer.head.status != 200 or not copy.head or copy.raw != answer.body:
             return None
         now = self.clock.monotonic()
         if now - copy.judged_at > VERDICT_LASTS or copy.told != _told(answer.head):
             return None
-        copy.kept_at = now - copy.response.keeping.age
+        copy.kept_at = start - copy.response.keeping.age
         return copy
 
     def judged(self, call: Call, sent: Sent, answer: wire.Answer) -> Response | None:
@@ -171,13 +186,17 @@ class HealthyPath:
 
     def histograms(self) -> list[tuple[Endpoint, list[int]]]:
         """Counts of good answers by time, bucket n: less than 2^n microseconds."""
-        return [(target.endpoint, list(target.histogram)) for target in self._targets.values()]
+        sums: dict[str, tuple[Endpoint, list[int]]] = {}
+        for target in self._targets.values():
+            _, counts = sums.setdefault(target.endpoint.place, (target.endpoint, [0] * len(target.histogram)))
+            counts[:] = map(add, counts, target.histogram)
+        return list(sums.values())
 
     def _target(self, endpoint: Endpoint, host: str) -> Target:
-        known = self._targets.get(endpoint.place)
+        known = self._targets.get((endpoint.place, host))
         if known is None:
             admission = self._admission
-            known = self._targets[endpoint.place] = Target(
+            known = self._targets[endpoint.place, host] = Target(
                 endpoint,
                 host,
                 admission.window(endpoint),

@@ -5,6 +5,7 @@ Everything that is not plain leaves the lane for a task of its own, with what is
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 
 from autonomous_healing import wire
 from autonomous_healing.endpoint_healing.call import Call, Response
@@ -29,12 +30,22 @@ class FastLane(Lane):
         question = asked.question
         key = self.path.admit(question)
         if key is None:
-            healed = self.path.healed(question)
-            if healed is not None:
-                exchange.respond(healed.head, healed.body)
-            return healed is not None
+            return self._take_detour(exchange, asked)
         question.route.connections.ask(FirstAttempt(self, exchange, asked, key, self._loop.time()))
         return True
+
+    def _take_detour(self, exchange: wire.Exchange, asked: Asked) -> bool:
+        """By another host, or with what was healed a moment ago."""
+        for other in self.path.others(asked.question):
+            key = self.path.admit(other)
+            if key is not None:
+                elsewhere = replace(asked, question=other)
+                other.route.connections.ask(FirstAttempt(self, exchange, elsewhere, key, self._loop.time()))
+                return True
+        healed = self.path.healed(asked.question)
+        if healed is not None:
+            exchange.respond(healed.head, healed.body)
+        return healed is not None
 
     def reply(self, exchange: wire.Exchange, question: Question, reply: Reply) -> None:
         """Answer, and keep for the next who ask the same what may be said again."""

@@ -105,7 +105,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
             self.came_late(answer)
             return
         path, question = self._lane.path, self._question
-        copy = path.known(question, answer)
+        copy = path.known(question, answer, self._start)
         if copy is not None:
             self._exchange.respond(copy.head, copy.response.body)
             path.note(question, path.clock.monotonic() - self._start)
@@ -124,7 +124,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
     def begins(self, head: wire.AnswerHead, early: bytes, flow: wire.Flow) -> wire.Sink | None:
         """Too large to be held: on it goes, and says that nobody looked at it."""
         plain = head.status == 200 and head.first(b"content-encoding") is None
-        if not plain or self._given_up:
+        if not plain or self._given_up or self._key is not KEYLESS:
             return None
         self._streaming = True
         self._exchange.flow = flow
