@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from zlib import crc32
 
 from autonomous_healing.endpoint_healing.call import Call, Response
 from autonomous_healing.endpoint_healing.endpoints import DataKind
@@ -75,6 +76,12 @@ class ResponseCache:
             return None
         level = Fidelity.EXACT if age <= fresh else Fidelity.STALE
         return replace(copy.response, age=age, fidelity=level)
+
+    def confirm(self, resource: str, crc: int, asked_at: float) -> None:
+        """The source has given the same bytes again, where `crc` is that of those we hold."""
+        copy = self._copies.get(resource)
+        if copy is not None and copy.raw and crc32(copy.raw) == crc:
+            copy.kept_at = max(copy.kept_at, asked_at - copy.response.keeping.age)
 
     def date_back(self, call: Call, age: float) -> None:
         """The copy has turned out to be older than it looked: at least `age` seconds."""

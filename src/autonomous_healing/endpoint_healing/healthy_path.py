@@ -14,7 +14,7 @@ from autonomous_healing.endpoint_healing.call import Call, Response
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.fetch import RELAYED, Fetcher, Sent
 from autonomous_healing.endpoint_healing.keys import Key, NoKey
-from autonomous_healing.endpoint_healing.observations import Observations, Target
+from autonomous_healing.endpoint_healing.observations import Observations, Target, bucket_of
 from autonomous_healing.endpoint_healing.quota import QuotaSpent
 from autonomous_healing.endpoint_healing.upstream import Route, Unanswered, Upstream, read
 from autonomous_healing.resilience import Clock
@@ -183,6 +183,14 @@ class HealthyPath:
         """Count what was noted, and let patience follow what is usual."""
         for target in self.observations.count():
             target.patience = self._fetcher.soft_timeout(target.endpoint)
+
+    def count_elsewhere(self, endpoint: Endpoint, seconds: list[float]) -> None:
+        """Good answers that another process has had."""
+        target = self._target(endpoint, endpoint.source.hosts[0])
+        for took in seconds:
+            target.histogram[bucket_of(took)] += 1
+        self.observations.tell(target, seconds)
+        target.patience = self._fetcher.soft_timeout(endpoint)
 
     def histograms(self) -> list[tuple[Endpoint, list[int]]]:
         """Counts of good answers by time, bucket n: less than 2^n microseconds."""

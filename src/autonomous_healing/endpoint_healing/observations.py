@@ -13,10 +13,15 @@ RING = 4096
 BUCKETS = 27
 
 
+def bucket_of(seconds: float) -> int:
+    """Of a histogram."""
+    return min(int(seconds * 1e6).bit_length(), BUCKETS)
+
+
 class Target:
     """One host of one endpoint, with everything that is asked before a call and told after it."""
 
-    __slots__ = ("breaker", "budget", "endpoint", "histogram", "host", "patience", "window")
+    __slots__ = ("breaker", "budget", "endpoint", "histogram", "host", "patience", "place", "window")
 
     def __init__(
         self,
@@ -28,6 +33,7 @@ class Target:
         patience: float,
     ) -> None:
         self.endpoint = endpoint
+        self.place = endpoint.place
         self.host = host
         self.window = window
         self.breaker = breaker
@@ -69,8 +75,12 @@ class Observations:
             target.window.record_felt(felt, times)
         self._repeated.clear()
         for target, seconds in by_target.items():
-            target.window.record_successes(seconds)
-            target.window.record_felt("fresh", len(seconds))
-            target.breaker.record_successes(len(seconds))
-            target.budget.count_first(len(seconds))
+            self.tell(target, seconds)
         return list(by_target)
+
+    def tell(self, target: Target, seconds: list[float]) -> None:
+        """Good answers, to those who count them."""
+        target.window.record_successes(seconds)
+        target.window.record_felt("fresh", len(seconds))
+        target.breaker.record_successes(len(seconds))
+        target.budget.count_first(len(seconds))

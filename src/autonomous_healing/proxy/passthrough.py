@@ -2,10 +2,10 @@
 
 import asyncio
 from http import HTTPStatus
+from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
 from autonomous_healing import wire
-from autonomous_healing.endpoint_healing.admission import Admission
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.upstream import Upstream
 from autonomous_healing.proxy.provenance import refusal
@@ -16,6 +16,23 @@ from autonomous_healing.resilience import Clock
 _REFUSED = frozenset({b"CONNECT", b"TRACE"})
 
 
+class Outcomes(Protocol):
+    """Counts what became of requests."""
+
+    def record_success(self, seconds: float) -> None:
+        """One that was answered."""
+
+    def record_failure(self) -> None:
+        """One that was not, or with a fault of the source."""
+
+
+class Windows(Protocol):
+    """Where outcomes are counted, by endpoint."""
+
+    def window(self, endpoint: Endpoint) -> Outcomes:
+        """That of one."""
+
+
 class Passthrough:
     """One raw source, below its mount."""
 
@@ -23,7 +40,7 @@ class Passthrough:
         self,
         endpoint: Endpoint,
         upstream: Upstream,
-        admission: Admission,
+        windows: Windows,
         clock: Clock,
         *,
         deadline: float,
@@ -34,7 +51,7 @@ class Passthrough:
         self.source = source
         self._mount = b"" if source.mount == "/" else source.mount.encode()
         self._route = upstream.route(source, source.hosts[0])
-        self._window = admission.window(endpoint)
+        self._window = windows.window(endpoint)
         self._clock = clock
         self._deadline = deadline
         self._buffer_bytes = buffer_bytes

@@ -159,30 +159,35 @@ class Reception:
                 forwarded.append((name, value))
             elif name.startswith(b"healing"):
                 return None  # its caller has wishes
-        question = self._question(request)
+        question = self.question(request.target)
         if question is None:
             return None
         more = b"".join([b"%b: %b\r\n" % one for one in forwarded])
         return Asked(question, {name.decode(): value.decode("latin-1") for name, value in forwarded}, more)
 
-    def _question(self, request: wire.RequestHead) -> Question | None:
-        question: object = self._questions.get(request.target, _UNKNOWN)
+    def question(self, target: bytes) -> Question | None:
+        """What a target asks for, if it is one question to one endpoint; worked out once."""
+        question: object = self._questions.get(target, _UNKNOWN)
         if question is _UNKNOWN:
             try:
-                asked = read_request(request)
+                path, query = _read_target(target)
             except ValueError:
                 return None
-            match = self._plain_questions.plain(asked.path, asked.query)
+            match = self._plain_questions.plain(path, query)
             question = self._path.question(match.endpoint, match.params) if match else None
             if len(self._questions) >= _MOST_QUESTIONS:
                 self._questions.clear()
-            self._questions[request.target] = question
+            self._questions[target] = question
         return cast(Question | None, question)
 
 
 def read_request(request: wire.RequestHead) -> Request:
     """Raises `ValueError` for a query with too many parameters."""
-    path, _, query = request.target.decode().partition("?")
-    pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
+    path, pairs = _read_target(request.target)
     headers = {name.decode(): value.decode("latin-1") for name, value in request.fields}
     return Request(path, pairs, headers)
+
+
+def _read_target(target: bytes) -> tuple[str, list[tuple[str, str]]]:
+    path, _, query = target.decode().partition("?")
+    return path, parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
