@@ -105,55 +105,66 @@ class Recorder:
         exchange.respond(whole_head(status_line(200), (), 0))
 
 
-class TrustingOrigin(asyncio.Protocol):
-    """One connection of an origin that believes every head and keeps every byte that came."""
+class TrustingOrigin:
+    """Believes every head, answers it, and keeps every byte that came."""
 
-    def __init__(self, received: list[bytearray], answer: bytes) -> None:
-        self._received = received
-        self._answer = answer
+    def __init__(self) -> None:
+        self.connections: list[_Connection] = []
+        self.at = Origin("http", "127.0.0.1", 0)
+
+    @property
+    def received(self) -> list[bytes]:
+        """For each connection there ever was."""
+        return [bytes(one.received) for one in self.connections]
+
+    @property
+    def open(self) -> int:
+        return sum(not one.gone for one in self.connections)
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, origin: TrustingOrigin) -> None:
+        self._origin = origin
         self._answered = 0
+        self.received = bytearray()
+        self.gone = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._bytes = bytearray()
-        self._received.append(self._bytes)
+        self.transport = cast(asyncio.Transport, transport)
+        self._origin.connections.append(self)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.gone = True
 
     def data_received(self, piece: bytes) -> None:
-        self._bytes += piece
+        self.received += piece
         while (end := self._end_of_next()) is not None:
             self._answered = end
-            self._transport.write(self._answer)
+            self.transport.write(OK)
 
     def _end_of_next(self) -> int | None:
-        head = self._bytes.find(b"\r\n\r\n", self._answered)
+        head = self.received.find(b"\r\n\r\n", self._answered)
         if head < 0:
             return None
-        length = _LENGTH.search(self._bytes, self._answered, head + 2)
+        length = _LENGTH.search(self.received, self._answered, head + 2)
         end = head + 4 + int(length[1] if length else 0)
-        if b"\r\ntransfer-encoding: chunked\r\n" in self._bytes[self._answered : head + 2]:
-            end = self._bytes.find(b"\r\n0\r\n\r\n", head) + 7
-        return end if head < end <= len(self._bytes) else None
+        if b"\r\ntransfer-encoding: chunked\r\n" in self.received[self._answered : head + 2]:
+            end = self.received.find(b"\r\n0\r\n\r\n", head) + 7
+        return end if head < end <= len(self.received) else None
 
 
 @asynccontextmanager
-async def trusting_origin(answer: bytes = OK) -> AsyncIterator[tuple[Origin, list[bytearray]]]:
-    """Where it is, and what each of its connections has received."""
-    received: list[bytearray] = []
-    transports: list[asyncio.Transport] = []
-
-    class Connection(TrustingOrigin):
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            super().connection_made(transport)
-            transports.append(self._transport)
-
-    loop = asyncio.get_running_loop()
-    listening = await loop.create_server(lambda: Connection(received, answer), "127.0.0.1", 0)
+async def trusting_origin() -> AsyncIterator[TrustingOrigin]:
+    """One on a port of its own."""
+    origin = TrustingOrigin()
+    listening = await asyncio.get_running_loop().create_server(lambda: _Connection(origin), "127.0.0.1", 0)
+    origin.at = origin.at._replace(port=listening.sockets[0].getsockname()[1])
     try:
-        yield Origin("http", "127.0.0.1", listening.sockets[0].getsockname()[1]), received
+        yield origin
     finally:
         listening.close()
-        for one in transports:
-            one.abort()
+        for one in origin.connections:
+            one.transport.abort()
 
 
 @asynccontextmanager

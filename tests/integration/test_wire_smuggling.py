@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
+from tests.eventually import eventually
 from tests.fuzz.attacks import ATTACKS, BEHIND, HELLO, SMUGGLED, Attack, Then, Verdict, request
 from tests.wire import (
     Recorder,
@@ -68,9 +69,9 @@ def test_a_server_takes_it_for_nothing_else(attacked: Attack) -> None:
 @pytest.mark.parametrize("attacked", ATTACKS, ids=lambda attacked: attacked.name)
 def test_an_origin_gets_what_was_understood_and_no_byte_more(attacked: Attack) -> None:
     async def talk() -> tuple[list[int], list[bytes], bytes]:
-        async with trusting_origin() as (origin, received), relaying(origin) as server:
+        async with trusting_origin() as origin, relaying(origin.at) as server:
             told = await attack(server, attacked)
-            return told, [bytes(one) for one in received], origin.authority.encode()
+            return told, origin.received, origin.at.authority.encode()
 
     told, received, authority = on_uvloop(talk())
     expected = [as_an_origin_gets_it(one, authority) for one in understood(attacked.verdict)]
@@ -90,14 +91,16 @@ POST_CHUNKS = request(b"Transfer-Encoding: chunked")
 
 
 async def upload(*pieces: bytes) -> tuple[list[int], bytes]:
-    """What the client is told, and what came to the origin on its first connection."""
-    async with trusting_origin() as (_, received), relaying(_, SMALL) as server:
+    """What the client is told, and what came to the origin on its one connection."""
+    async with trusting_origin() as origin, relaying(origin.at, SMALL) as server:
         async with client_of(server) as client:
             await client.send(*pieces)
             await client.hear_out()
+            if client.statuses[-1] >= 400:
+                await eventually(lambda: not origin.open)
             await client.insist(SMUGGLED)
-        [first] = received
-        return client.statuses, bytes(first)
+        [received] = origin.received
+        return client.statuses, received
 
 
 def test_an_upload_of_a_known_length_ends_where_it_says() -> None:

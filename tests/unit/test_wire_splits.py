@@ -82,6 +82,41 @@ def test_answers_do_not_depend_on_how_they_come(
     asyncio.run(both())
 
 
+HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+OPEN = b"HTTP/1.1 200 OK\r\n\r\nhello"
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+
+
+@pytest.mark.parametrize("most", [1 << 20, 2])
+@pytest.mark.parametrize(
+    ("raw", "status", "reusable"),
+    [
+        (HELLO, 200, True),
+        (CHUNKS + b"0\r\n\r\n", 200, True),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" + HELLO, 200, True),
+        (HELLO.replace(b"OK", b"OK\r\nConnection: close"), 200, False),
+        (HELLO.replace(b"1.1", b"1.0"), 200, False),
+        (HELLO + HELLO, 200, False),
+        (CHUNKS + b"0\r\n\r\nH", 200, False),
+        (OPEN, 200, False),
+        (HELLO[:-1], None, False),
+        (CHUNKS, None, False),
+        (CHUNKS + b"0\r\n", None, False),
+        (b"HTTP/1.1 101 Up\r\nUpgrade: a\r\nConnection: upgrade\r\n\r\n" + HELLO, None, False),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 33 + HELLO, None, False),
+        (HELLO[:20], None, False),
+        (b"", None, False),
+    ],
+)
+def test_an_answer_counts_when_it_is_whole(raw: bytes, status: int | None, reusable: bool, most: int) -> None:
+    *outcome, idle = asyncio.run(told([raw], most=most))
+    if status is None:
+        assert outcome == ["broken"]
+    else:
+        assert (outcome[0], outcome[2]) == (status, b"hello")
+    assert idle == int(reusable)
+
+
 @given(torn(spoilt(BODIES, most=4)))
 def test_chunks_do_not_depend_on_how_they_come(body: tuple[bytes, list[bytes]]) -> None:
     whole, pieces = body
