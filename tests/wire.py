@@ -192,7 +192,7 @@ async def relaying(origin: Origin, limits: ServerLimits | None = None) -> AsyncI
 
     def handle(exchange: Exchange) -> None:
         head = relayed_request(exchange, origin, exchange.request.target)
-        asked.ask(Relay(exchange, head, loop.time() + 5, 1 << 20, failed=failed, over=lambda _: None))
+        asked.ask(Relay(exchange, head, loop.time() + 60, 1 << 20, failed=failed, over=lambda _: None))
 
     try:
         async with serving(handle, limits) as server:

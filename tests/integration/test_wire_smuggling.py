@@ -97,7 +97,7 @@ async def upload(*pieces: bytes) -> tuple[list[int], bytes]:
             await client.send(*pieces)
             await client.hear_out()
             if client.statuses[-1] >= 400:
-                await eventually(lambda: not origin.open)
+                await eventually(lambda: not origin.open, seconds=2)
             await client.insist(SMUGGLED)
         [received] = origin.received
         return client.statuses, received
