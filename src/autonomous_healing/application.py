@@ -1,5 +1,6 @@
 """The one place where everything meets: wiring, and the order of starting and stopping."""
 
+import asyncio
 import itertools
 import random
 from collections.abc import Mapping, Sequence
@@ -34,17 +35,19 @@ from autonomous_healing.database import Database, DatabaseAway, EventWriter, Spo
 from autonomous_healing.endpoint_healing.assembly import Mind, build_healer, build_parts, secrets_of
 from autonomous_healing.endpoint_healing.call import FailedCall
 from autonomous_healing.endpoint_healing.catalog import build_endpoints
-from autonomous_healing.endpoint_healing.freshness import MarketHours
+from autonomous_healing.endpoint_healing.freshness import MarketHours, Sessions
 from autonomous_healing.endpoint_healing.healthy_path import HealthyPath
 from autonomous_healing.endpoint_healing.probe import Prober
 from autonomous_healing.endpoint_healing.store import EndpointStore
 from autonomous_healing.healing import Journal
 from autonomous_healing.learning import LearningStore, NestedLearner
 from autonomous_healing.proxy import Door, HealingProxy, Passthrough, ProxyServer, Ways
+from autonomous_healing.proxy.reception import require_free
 from autonomous_healing.resilience import Clock, SystemClock, uuid7_from
 from autonomous_healing.safety import FailSafe, Guard
 from autonomous_healing.settings import Settings
 from autonomous_healing.wire import ServerLimits
+from autonomous_healing.workers import Attempts, Crew, Desk, Orders
 
 #: Seconds that each part of a stop may take before it is cut short.
 LINE_SECONDS, FOLLOWER_SECONDS, DRAIN_SECONDS = 4.0, 3.0, 5.0
@@ -79,7 +82,7 @@ class Application:
         self._build_healing(environ, hours)
         self._build_alerts()
         self._build_agents()
-        self._build_doors()
+        self._build_doors(hours)
 
     async def start(self) -> None:
         """Raises `PortTaken`, and `DatabaseAway` where the settings require the database."""
@@ -95,7 +98,7 @@ class Application:
 
     def statuses(self) -> list[AgentStatus]:
         """Every agent and follower, as measured."""
-        crews = (self._line, self._followers, self._ground)
+        crews = (self._line, self._followers, self._ground, self._beside)
         return [status for crew in crews for status in crew.statuses()]
 
     def missing(self) -> Sequence[str]:
@@ -158,7 +161,7 @@ class Application:
         self._missed = MissedReports(self.journal, (self._learning, alerting))
         self._bookkeeper = Bookkeeper(self._chores(), clock)
 
-    def _build_doors(self) -> None:
+    def _build_doors(self, hours: MarketHours) -> None:
         settings, clock = self.settings, self._clock
         self.dashboard = Dashboard(
             Rooms(
@@ -180,6 +183,10 @@ class Application:
             settings.server,
         )
         self.proxy = ProxyServer(build_door(settings.server), self._ways())
+        self._door, self._hours = build_door(settings.server), hours
+        self.workers = self._build_workers() if self._door.shared else None
+        beside = [Background("workers", self.workers.run, clock)] if self.workers else []
+        self._beside = self._crew(*beside)
         self._ground = self._crew(
             Background("database", self.database.run, clock),
             Background("event_writer", self.writer.run, clock),
@@ -193,13 +200,34 @@ class Application:
         settings, parts, clock = self.settings, self.parts, self._clock
         path = HealthyPath(parts.fetcher, parts.upstream, parts.cache, parts.observations, clock)
         self.healthy_path = path
+        self.questions = HealingProxy(parts.endpoints, self.healer, settings.healing, clock, self._new_id)
         return Ways(
-            proxy=HealingProxy(parts.endpoints, self.healer, settings.healing, clock, self._new_id),
+            proxy=self.questions,
             path=path,
             fetcher=parts.fetcher,
             views=self.dashboard.documents(),
             passthroughs=self._passthroughs,
         )
+
+    def _build_workers(self) -> Crew:
+        settings, parts, clock = self.settings, self.parts, self._clock
+        orders = Orders(
+            module="autonomous_healing.commands.worker",
+            settings=settings.model_dump_json(by_alias=True).encode(),
+            secrets=self.secrets,
+            sessions=self._hours.spans if isinstance(self._hours, Sessions) else None,
+        )
+        desk = Desk(
+            self.endpoints,
+            parts.admission,
+            parts.cache,
+            self.healthy_path,
+            self.questions,
+            clock,
+            settings.server.workers,
+        )
+        attempts = Attempts(self.proxy, self.endpoints, parts.admission, clock)
+        return Crew(orders, self._door, self.proxy, desk, attempts, clock)
 
     def _passthroughs(self) -> list[Passthrough]:
         return [
@@ -260,9 +288,30 @@ class Application:
         self._line.start()
         self._stack.push_async_callback(self._stop_line)
         self._missing.remove("agents")
-        await self.proxy.start()
-        self._stack.push_async_callback(self.proxy.stop)
+        await self._open_doors()
         self._missing.remove("proxy")
+
+    async def _open_doors(self) -> None:
+        """The proxy's own first: the other processes listen where it does."""
+        door, workers = self._door, self.workers
+        if workers is None:
+            await self.proxy.start()
+            self._stack.push_async_callback(self.proxy.stop)
+            return
+        for port in filter(None, (door.port, *(one.source.port for one in self.endpoints))):
+            await require_free(door.host, port)
+        await self.proxy.start()
+        self._stack.push_async_callback(self._close_doors, workers)
+        await workers.open(self.settings.server.workers - 1, self.parts.fetcher.max_answer)
+        self._beside.start()
+        await workers.come_up()
+
+    async def _close_doors(self, workers: Crew) -> None:
+        """What the others still ask of this process they get, until they have ended."""
+        await asyncio.gather(workers.drain(), self.proxy.drain())
+        await self._beside.cancel()
+        await workers.close()
+        await self.proxy.stop()
 
     async def _stop_line(self) -> None:
         """No more probes; what is on the belts is still worked off."""

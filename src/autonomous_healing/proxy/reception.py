@@ -1,5 +1,6 @@
 """The proxy's sockets: plain questions go to the lane, what is for raw sources to them, the rest on."""
 
+import asyncio
 import errno
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -179,6 +180,19 @@ class Reception:
                 self._questions.clear()
             self._questions[target] = question
         return cast(Question | None, question)
+
+
+async def require_free(host: str, port: int) -> None:
+    """Who shares a port would join any other program of the same account there. Raises `PortTaken`."""
+    loop = asyncio.get_running_loop()
+    try:
+        listening = await loop.create_server(asyncio.Protocol, host, port)
+    except OSError as fault:
+        if fault.errno == errno.EADDRINUSE:
+            raise PortTaken(port) from None
+        raise
+    listening.close()
+    await listening.wait_closed()
 
 
 def read_request(request: wire.RequestHead) -> Request:

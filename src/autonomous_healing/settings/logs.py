@@ -13,8 +13,8 @@ from autonomous_healing.settings.options import LoggingSettings
 QUIET = ("aiohttp.access", "asyncio", "uvicorn.access", "uvicorn.error", "websockets")
 
 
-def configure_logging(settings: LoggingSettings) -> None:
-    """To standard error, and to rotated files where a directory is set."""
+def configure_logging(settings: LoggingSettings, part: str = "") -> None:
+    """To standard error, and to rotated files where a directory is set: one for each part of it."""
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     if settings.dir:
         directory = Path(settings.dir)
@@ -22,7 +22,9 @@ def configure_logging(settings: LoggingSettings) -> None:
         size = settings.rotate_mb * 1_048_576
         handlers.append(
             logging.handlers.RotatingFileHandler(
-                directory / "autonomous_healing.log", maxBytes=size, backupCount=settings.keep
+                directory / (f"autonomous_healing.{part}.log" if part else "autonomous_healing.log"),
+                maxBytes=size,
+                backupCount=settings.keep,
             )
         )
     as_text = settings.format == "text" or (settings.format == "auto" and sys.stderr.isatty())

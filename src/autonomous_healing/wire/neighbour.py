@@ -15,6 +15,11 @@ class Handing(Relay):
 
     __slots__ = ()
 
+    @property
+    def begun(self) -> bool:
+        """Whether the client has the head of an answer that streams."""
+        return self._begun > 0
+
     def shown(self, head: AnswerHead, length: int | None) -> bytes:
         """The head as the other process wrote it."""
         fields = [one for one in head.end_to_end() if one[0] not in WRITTEN_BY_SERVERS]

@@ -19,6 +19,9 @@ MOST_WAITING, MOST_BYTES_WAITING = 4096, 16 * 1_048_576
 
 _LENGTH = 4
 
+#: For what is still to be said at the end.
+_FLUSH_SECONDS = 0.5
+
 
 class BrokenChannel(ConnectionError):
     """The other side sent what is no message."""
@@ -70,6 +73,13 @@ class Channel(Generic[In, Out]):
             except msgspec.MsgspecError as wrong:  # its text may hold what was sent
                 raise BrokenChannel(f"no message: {type(wrong).__name__}") from None
             yield message
+
+    async def flush(self) -> None:
+        """Until all has been sent, at most a moment: whoever reads may be gone."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _FLUSH_SECONDS
+        while self._waiting and not self._sending.done() and loop.time() < end:
+            await asyncio.wait({self._sending}, timeout=0.01)
 
     async def close(self) -> None:
         """What still waits is not sent."""

@@ -1,8 +1,13 @@
 """What a worker and the owner tell each other. Times are monotonic seconds, the same for all processes."""
 
+from datetime import datetime
 from typing import TypeAlias
 
 import msgspec
+
+#: Sockets in the folder that only one account may enter: for these messages, for requests that are handed on
+#: as they came, and for first attempts that somebody has to judge and heal.
+CHANNEL, REQUESTS, ATTEMPTS = "channel", "requests", "attempts"
 
 #: Calls that a lease allows where no quota counts them.
 UNLIMITED = 1_000_000
@@ -53,6 +58,7 @@ class Again(msgspec.Struct, frozen=True, array_like=True, tag="again"):
     """The source gave the same answer as last told."""
 
     resource: str
+    crc: int  #: of the body, so that nobody confirms what is held by mistake
     asked_at: float
 
 
@@ -65,6 +71,7 @@ class Configuration(msgspec.Struct, frozen=True, array_like=True, tag="configura
     number: int  #: of the worker, 1 and up
     settings: bytes  #: as JSON
     secrets: dict[str, list[str]]  #: keys, by source
+    sessions: list[tuple[datetime, datetime]] | None  #: of the market; None where it never closes
     port: int  #: of the proxy, as it is bound
     ports: dict[str, int]  #: of sources with one of their own
 
