@@ -222,8 +222,8 @@ def _bad_request_line(line: bytes) -> Malformed:
     found = _ANY_LINE.fullmatch(line)
     if found is None:
         return Malformed("the request line is malformed")
-    if found[2] != b"1":
+    if found[2] != b"1" or found[3] not in b"01":
         return Malformed("only HTTP/1.1 is spoken here", 505)
-    if found[3] not in b"01":
-        return Malformed("only HTTP/1.1 is spoken here", 505)
+    if found[1].isupper():
+        return Malformed("the target holds a fragment, or bytes that it may not hold")
     return Malformed("the method is not known", 501)
