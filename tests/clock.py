@@ -52,6 +52,13 @@ class HurriedClock(ManualClock):
         await let_others_run()
 
 
+class FlowingClock(HurriedClock):
+    """Moves with the time that really passes, too; the date stands still."""
+
+    def monotonic(self) -> float:
+        return super().monotonic() + asyncio.get_running_loop().time()
+
+
 async def let_others_run(turns: int = 20) -> None:
     loop = asyncio.get_running_loop()
     for _ in range(turns):

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from tests.clock import HurriedClock
+from tests.clock import FlowingClock
 from tests.world import TRUTH, Held, World, json_of, said, tried
 
 from autonomous_healing.healing import Severity
@@ -11,13 +11,6 @@ from autonomous_healing.healing import Severity
 CHART = "/api/yahoo/chart/AAPL"
 #: The first attempt goes to the first host; the second host answers, or does not.
 SLOW_HOST, OTHER_HOST = "query1", "query2"
-
-
-class FlowingClock(HurriedClock):
-    """Moves with the time that really passes, too."""
-
-    def monotonic(self) -> float:
-        return super().monotonic() + asyncio.get_running_loop().time()
 
 
 def impatient() -> World:

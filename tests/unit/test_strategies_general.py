@@ -38,7 +38,7 @@ async def test_asks_the_same_host_again_past_all_caches() -> None:
     assert world.strategy(RETRY).obstacle(case) is None
     answer = await heal(world, RETRY, case)
     assert (answer.fidelity, answer.host) == (Fidelity.EXACT, case.failure.host)
-    assert world.upstream.asked[1].headers == {"Cache-Control": "no-cache"}
+    assert world.upstream.asked[1].headers == {"cache-control": "no-cache"}
     assert 0.0 < world.clock.monotonic() <= 0.2
 
 

@@ -162,6 +162,14 @@ class Fetcher:
         p95 = self.admission.window(endpoint).p95_seconds() or 2 * endpoint.source.expected_response
         return min(max(settings.factor * p95, settings.min), settings.max)
 
+    def patience(self, endpoint: Endpoint, seconds: float | None = None) -> float:
+        """Seconds until healing begins although an answer may come; even a short deadline leaves it some.
+
+        `seconds` are those until the deadline; without them, the settings'.
+        """
+        left = self._settings.request_deadline if seconds is None else seconds
+        return min(self.soft_timeout(endpoint), max(left - self._settings.local_reserve, left / 2))
+
     async def judge(self, call: Call, host: str, answer: Answer) -> Reading:
         """By rule and shape, then plausibility, freshness and movement; the first finding counts."""
         reading = await aside(len(answer.body), self._read, call, answer, self._clock.now())

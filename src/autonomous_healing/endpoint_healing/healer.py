@@ -69,7 +69,7 @@ class EndpointHealer:
     async def answer(self, call: Call) -> Result:
         """A truthful answer to a user's call, or the honest failure."""
         began, start = self._clock.now(), self._clock.monotonic()
-        patience = self._patience(call)
+        patience = self._fetcher.patience(call.endpoint, call.deadline.remaining())
         return await self.follow(call, self._fetcher.fetch(call), began, start, patience)
 
     async def follow(
@@ -117,12 +117,6 @@ class EndpointHealer:
     def _passes_through(self, call: Call) -> bool:
         healing_is_on = self._settings.enable_auto_healing and self._loop.may_act
         return not (healing_is_on and call.policy.levels)
-
-    def _patience(self, call: Call) -> float:
-        """Seconds until healing begins although an answer may come; even a short deadline leaves it some."""
-        soft = self._fetcher.soft_timeout(call.endpoint)
-        remaining = call.deadline.remaining()
-        return min(soft, max(remaining - self._settings.local_reserve, remaining / 2))
 
     def _begin(self, first: Coroutine[None, None, Response]) -> asyncio.Task[Response]:
         attempt = asyncio.create_task(first)

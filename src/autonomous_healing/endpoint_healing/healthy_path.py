@@ -182,7 +182,7 @@ class HealthyPath:
     def count(self) -> None:
         """Count what was noted, and let patience follow what is usual."""
         for target in self.observations.count():
-            target.patience = self._fetcher.soft_timeout(target.endpoint)
+            target.patience = self._fetcher.patience(target.endpoint)
 
     def count_elsewhere(self, endpoint: Endpoint, seconds: list[float]) -> None:
         """Good answers that another process has had."""
@@ -190,7 +190,7 @@ class HealthyPath:
         for took in seconds:
             target.histogram[bucket_of(took)] += 1
         self.observations.tell(target, seconds)
-        target.patience = self._fetcher.soft_timeout(endpoint)
+        target.patience = self._fetcher.patience(endpoint)
 
     def histograms(self) -> list[tuple[Endpoint, list[int]]]:
         """Counts of good answers by time, bucket n: less than 2^n microseconds."""
@@ -210,7 +210,7 @@ class HealthyPath:
                 admission.window(endpoint),
                 admission.breaker(endpoint, host),
                 admission.limits(endpoint.source).budget,
-                self._fetcher.soft_timeout(endpoint),
+                self._fetcher.patience(endpoint),
             )
         return known
 

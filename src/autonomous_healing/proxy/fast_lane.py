@@ -4,18 +4,22 @@ Everything that is not plain leaves the lane for a task of its own, with what is
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 
 from autonomous_healing import wire
 from autonomous_healing.endpoint_healing.call import Call, Response
 from autonomous_healing.endpoint_healing.fetch import Fetcher, Sent
+from autonomous_healing.endpoint_healing.health import FELT_ERROR
 from autonomous_healing.endpoint_healing.healthy_path import Healed, HealthyPath, Question
 from autonomous_healing.endpoint_healing.upstream import Answer, Unanswered, read, unanswered
 from autonomous_healing.proxy.healing_proxy import HealingProxy
 from autonomous_healing.proxy.lane import Asked, Lane, PlainAttempt
 from autonomous_healing.proxy.provenance import Reply
 from autonomous_healing.proxy.wire_form import wire_head
+
+#: Begins to tell what came of a first attempt; not earlier, or who leaves at once would leave it unawaited.
+First = Callable[[], Coroutine[None, None, Response]]
 
 
 class FastLane(Lane):
@@ -78,7 +82,7 @@ class FirstAttempt(PlainAttempt[FastLane]):
 
     def unfit(self, call: Call, answer: wire.Answer) -> None:
         """What is wrong with it is found out, and healed."""
-        self._leave(call, self._lane.judged(call, self._sent(), answer))
+        self._leave(call, lambda: self._lane.judged(call, self._sent(), answer))
 
     def came_late(self, answer: wire.Answer) -> None:
         """Who heals meanwhile may still take it."""
@@ -90,37 +94,47 @@ class FirstAttempt(PlainAttempt[FastLane]):
             if not self._late.done():
                 self._late.set_exception(error)
             return
-        call = self._call()
-        told = self._lane.told_of(call, self._sent(), error)
+        call, target = self._call(), self._question.target
         if self._streaming:
             self._exchange.abort()
-            self._lane.go_on(told)
+            target.budget.count_first()
+            target.window.record_felt(FELT_ERROR)
+            self._lane.go_on(self._lane.told_of(call, self._sent(), error))
         else:
-            self._leave(call, told)
+            self._leave(call, lambda: self._lane.told_of(call, self._sent(), error))
 
     def overdue(self) -> None:
         """First the patience is over, and healing begins; later the time of the attempt itself."""
         if self.over:
             return
-        if self._given_up or self._streaming:
+        question = self._question
+        if self._given_up or self._streaming or question.target.patience >= question.endpoint.timeout:
             super().overdue()
             return
         call, loop = self._call(), asyncio.get_running_loop()
         self._late = loop.create_future()
         self._given_up = True
+        self.most = self._lane.max_answer  # it streams no more, whatever its size
         gone = self._lane.path.clock.monotonic() - self._start
-        self.due = loop.time() + min(self._question.endpoint.timeout - gone, call.deadline.remaining())
+        self.due = loop.time() + min(question.endpoint.timeout - gone, call.deadline.remaining())
         if self.place is not None:
             self.place.watch(self)
-        self._leave(call, self._awaited(call, self._late))
+        self._leave(call, lambda: self._awaited(call, self._late))
 
-    def _leave(self, call: Call, first: Coroutine[None, None, Response]) -> None:
+    def _leave(self, call: Call, first: First) -> None:
         """Leave the lane: what came of the first attempt is judged, and healed, in a task."""
-        self._lane.leave(self._exchange, self._healed(call, first))
+        self._question.target.budget.count_first()
+        healing = self._lane.go_on(self._healed(call, first))
 
-    async def _healed(self, call: Call, first: Coroutine[None, None, Response]) -> None:
+        def gone() -> None:
+            self.cancel()
+            healing.cancel()
+
+        self._exchange.on_gone = gone
+
+    async def _healed(self, call: Call, first: First) -> None:
         sent, patience = self._sent(), self._question.target.patience
-        reply = await self._lane.proxy.follow(call, first, sent.began, sent.start, patience)
+        reply = await self._lane.proxy.follow(call, first(), sent.began, sent.start, patience)
         self._lane.reply(self._exchange, self._question, reply)
 
     async def _awaited(self, call: Call, late: asyncio.Future[wire.Answer]) -> Response:

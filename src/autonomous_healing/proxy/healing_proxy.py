@@ -8,10 +8,13 @@ from uuid import UUID
 
 import msgspec
 
+from autonomous_healing import wire
 from autonomous_healing.endpoint_healing.call import Call, Response
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
+from autonomous_healing.endpoint_healing.fetch import Sent
 from autonomous_healing.endpoint_healing.fidelity import BadPolicy, Policy, parse_allow, parse_levels
 from autonomous_healing.endpoint_healing.healer import EndpointHealer, Result
+from autonomous_healing.endpoint_healing.healthy_path import HealthyPath
 from autonomous_healing.endpoint_healing.options import HealingSettings
 from autonomous_healing.proxy.provenance import Reply, refusal, reply_to
 from autonomous_healing.proxy.quote_board import board, symbols_of
@@ -72,6 +75,14 @@ class PlainQuestions:
             deadline=Deadline.after(self._clock, self._settings.request_deadline - gone),
             headers=forwarded,
         )
+
+    @staticmethod
+    def plainly_good(path: HealthyPath, call: Call, sent: Sent, answer: wire.Answer) -> Response | None:
+        """What a quick look finds good; None leaves the answer to a long one."""
+        try:
+            return path.judged(call, sent, answer)
+        except Exception:  # noqa: BLE001  the long look meets the same bug, and tells of it
+            return None
 
     @staticmethod
     def untouched(call: Call, response: Response) -> Reply:

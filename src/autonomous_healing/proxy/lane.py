@@ -89,7 +89,8 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         request = lane.path.request(question, key, asked.more)
         # A source that knows a key might repeat it, so what it says is read to the end before it goes on.
         most = lane.buffer_bytes if key is KEYLESS else lane.max_answer
-        super().__init__(b"GET", request, now + question.target.patience, most)
+        patience = min(question.target.patience, question.endpoint.timeout)
+        super().__init__(b"GET", request, now + patience, most)
         self._lane = lane
         self._asked = asked
         self._exchange = exchange
@@ -111,7 +112,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
             path.note(question, path.clock.monotonic() - self._start)
             return
         call = self._call()
-        response = path.judged(call, self._sent(), answer)
+        response = self._lane.questions.plainly_good(path, call, self._sent(), answer)
         if response is None:
             self.unfit(call, answer)
             return
@@ -121,10 +122,15 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         path.remember(question, answer, response, head)
         self._exchange.respond(head, reply.body)
 
+    def streams(self, head: wire.AnswerHead) -> bool:
+        """Never at once; what may not stream at all is held until it is judged, as on the ordinary way."""
+        if not _is_plain(head):
+            self.most = self._lane.max_answer
+        return False
+
     def begins(self, head: wire.AnswerHead, early: bytes, flow: wire.Flow) -> wire.Sink | None:
         """Too large to be held: on it goes, and says that nobody looked at it."""
-        plain = head.status == 200 and head.first(b"content-encoding") is None
-        if not plain or self._given_up or self._key is not KEYLESS:
+        if not _is_plain(head) or self._given_up or self._key is not KEYLESS:
             return None
         self._streaming = True
         self._exchange.flow = flow
@@ -162,3 +168,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         began = clock.now() - timedelta(seconds=clock.monotonic() - self._start)
         key = None if self._key is KEYLESS else self._key
         return Sent(self._question.target.host, key, self._question.endpoint.timeout, began, self._start)
+
+
+def _is_plain(head: wire.AnswerHead) -> bool:
+    return head.status == 200 and head.first(b"content-encoding") is None

@@ -176,6 +176,13 @@ def refusal(status: int, title: str, detail: str, **more: Sequence[str]) -> Repl
     )
 
 
+def not_allowed(detail: str, methods: str) -> Reply:
+    """A method that will not do here, with those that would (RFC 9110, section 15.5.6)."""
+    reply = refusal(405, "Method not allowed", detail)
+    reply.headers["Allow"] = methods
+    return reply
+
+
 def wait_seconds(failures: Iterable[Failure]) -> int:
     """The earliest moment at which asking again makes sense, in whole seconds."""
     said = [failure.retry_after for failure in failures if failure.retry_after is not None]

@@ -10,7 +10,7 @@ from autonomous_healing.proxy.fast_lane import FastLane
 from autonomous_healing.proxy.healing_proxy import HealingProxy
 from autonomous_healing.proxy.lane import Asked
 from autonomous_healing.proxy.passthrough import Passthrough
-from autonomous_healing.proxy.provenance import Reply, refusal
+from autonomous_healing.proxy.provenance import Reply, not_allowed, refusal
 from autonomous_healing.proxy.reception import MOST_PARAMETERS, Door, PortTaken, Reception, read_request
 from autonomous_healing.proxy.wire_form import send
 
@@ -64,7 +64,7 @@ class ProxyServer(Reception):
 
     async def _reply(self, request: wire.RequestHead) -> Reply:
         if request.method not in (b"GET", b"HEAD"):
-            return refusal(405, "Method not allowed", "data endpoints are asked with GET")
+            return not_allowed("data endpoints are asked with GET", "GET, HEAD")
         if view := self._ways.views.get(request.target.decode()):
             return Reply(status=200, content_type="application/json", body=view())
         try:
