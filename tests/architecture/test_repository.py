@@ -17,7 +17,7 @@ from tests.architecture.repository import (
     readable,
 )
 
-SCRIPTS = {"bench", "check", "demo", "lock", "setup", "start", "test"}
+SCRIPTS = {"bench", "check", "demo", "fuzz", "lock", "setup", "start", "test"}
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 
 

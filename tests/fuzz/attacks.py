@@ -151,6 +151,8 @@ _CHUNKS: dict[str, bytes] = {
     "blank behind": b"5 \r\nhello\r\n",
     "tab before": b"\t5\r\nhello\r\n",
     "tab behind": b"5\t\r\nhello\r\n",
+    "blank before an extension": b"5 ;a=b\r\nhello\r\n",
+    "many blanks before an extension": b"5" + b" " * 400 + b";a=b\r\nhello\r\n",
     "CR in an extension": b"5;a\rb\r\nhello\r\n",
     "LF in an extension": b"5;a\nb\r\nhello\r\n",
     "LF at the end of an extension": b"5;\nxx\r\n45\r\n",
@@ -256,6 +258,7 @@ _LINES: dict[str, tuple[bytes, int]] = {
     "star": (b"GET * HTTP/1.1", 400),
     "tunnel": (b"CONNECT a.example:22 HTTP/1.1", 405),
     "echo": (b"TRACE /first HTTP/1.1", 405),
+    "tunnel to a path": (b"CONNECT /first HTTP/1.1", 405),
     "tunnel to an address": (b"CONNECT http://a.example/ HTTP/1.1", 405),
     "two blanks": (b"GET  /first HTTP/1.1", 400),
     "two blanks behind": (b"GET /first  HTTP/1.1", 400),
@@ -314,6 +317,7 @@ def _refused_otherwise() -> list[Attack]:
         Attack("LF before the request", b"\n" + get(), refused()),
         Attack("CR before the request", b"\r" + get(), refused()),
         Attack("empty line and a blank", b"\r\n " + get(), refused()),
+        Attack("empty lines without end", b"\r\n" * 400 + get(), refused()),
         Attack("LF for every end", get().replace(b"\r\n", b"\n"), refused()),
         Attack("body above what is taken", request(b"Content-Length: 999999999"), refused(413)),
         Attack("body above what is taken, expected", request(soon, b"Content-Length: 9999999"), refused(413)),
@@ -473,6 +477,7 @@ def _fields() -> list[Attack]:
     only_kept = taken(GET._replace(fields=(kept,)))
     mine = (b"Healing-Status: fine", b"HEALING-ORIGIN: a", b"Healing_Status: fine")
     forwarded = (b"X-Forwarded-For: 1.2.3.4", b"X_Forwarded_Host: evil", b"x_forwarded-Proto: https")
+    framing = (b"Content_Length: 5", b"Transfer_Encoding: chunked", b"Proxy_Connection: close")
     hops = (
         b"Keep-Alive: 5", b"Proxy-Connection: keep-alive", b"Proxy-Authorization: x", b"TE: trailers",
         b"Trailer: X", b"Upgrade: x", b"Connection: X-Hop, te", b"X-Hop: secret",
@@ -481,6 +486,7 @@ def _fields() -> list[Attack]:
     return [
         Attack("names of ours", get(*mine, b"X-Keep: 1"), only_kept),
         Attack("names of proxies", get(*forwarded, b"X-Keep: 1"), only_kept),
+        Attack("names of framing", get(*framing, b"X-Keep: 1"), only_kept),
         Attack("fields of one hop", get(*hops, b"X-Keep: 1"), only_kept),
         Attack("odd values", get(*[b"%b: %b" % one for one in odd]), taken(GET._replace(fields=odd))),
         Attack(

@@ -113,6 +113,45 @@ def test_an_upload_of_a_known_length_ends_where_it_says() -> None:
     assert (first.body, last.target) == (SMUGGLED, b"/behind")
 
 
+def test_an_upload_whose_beginning_comes_with_its_head_is_whole() -> None:
+    head = request(b"Content-Length: %d" % len(SMUGGLED))
+
+    told, received = on_uvloop(upload(head + SMUGGLED[:20], SMUGGLED[20:] + BEHIND))
+
+    assert told == [200, 200]
+    first, last = read_strictly(received)
+    assert (first.body, last.target) == (SMUGGLED, b"/behind")
+
+
+def test_an_upload_that_comes_with_its_head_is_whole() -> None:
+    told, received = on_uvloop(upload(request(b"Content-Length: %d" % len(SMUGGLED)) + SMUGGLED + BEHIND))
+
+    assert told == [200, 200]
+    first, last = read_strictly(received)
+    assert (first.body, last.target) == (SMUGGLED, b"/behind")
+
+
+def test_an_upload_in_chunks_ends_with_the_last_one() -> None:
+    chunk = b"%x\r\n%b\r\n" % (len(SMUGGLED), SMUGGLED)
+
+    told, received = on_uvloop(upload(POST_CHUNKS + HELLO + HELLO, chunk, b"0\r\n\r\n" + BEHIND))
+
+    assert told == [200, 200]
+    first, last = read_strictly(received)
+    assert (first.body, last.target) == (b"hellohello" + SMUGGLED, b"/behind")
+
+
+def test_an_upload_does_not_end_where_a_read_brings_no_byte_of_it() -> None:
+    chunk = b"%x\r\n%b\r\n" % (len(SMUGGLED), SMUGGLED)
+    pieces = [chunk[at : at + 1] for at in range(len(chunk))]
+
+    told, received = on_uvloop(upload(POST_CHUNKS + HELLO + HELLO, *pieces, b"0\r\n", b"\r\n", BEHIND))
+
+    assert told == [200, 200]
+    first, last = read_strictly(received)
+    assert (first.body, last.target) == (b"hellohello" + SMUGGLED, b"/behind")
+
+
 @pytest.mark.parametrize(
     ("bad", "status"),
     [

@@ -242,6 +242,9 @@ def test_framing_of_an_answer(lines: tuple[bytes, ...], length: int | None, chun
         (CHUNKED, LENGTH),
         (LENGTH, CHUNKED),
         (LENGTH, LENGTH),
+        (CHUNKED, CHUNKED),
+        (b"Transfer-Encoding: gzip", CHUNKED),
+        (b"Transfer-Encoding: identity", CHUNKED),
         (LENGTH, b"Content-Length: 6"),
         (CHUNKED, b"Transfer-Encoding: identity"),
         (b"Content-Length: 5, 5",),
@@ -266,6 +269,11 @@ def test_framing_of_an_answer(lines: tuple[bytes, ...], length: int | None, chun
 def test_an_answer_in_doubt_is_none(lines: tuple[bytes, ...]) -> None:
     with pytest.raises(Malformed):
         answer(*lines)
+
+
+def test_chunks_in_an_old_answer_are_in_doubt() -> None:
+    with pytest.raises(Malformed):
+        answer(CHUNKED, line=b"HTTP/1.0 200 OK")
 
 
 @pytest.mark.parametrize(
@@ -319,6 +327,8 @@ def test_no_answer_goes_out_with_a_field_that_ends_its_line(value: bytes) -> Non
         (b"/\0", b""),
         (b"/", b"a\rb"),
         (b"/", b"a\nb"),
+        (b"/", b"a\r\nb: c"),
+        (b"/", b"a\r\n\r\nGET /b HTTP/1.1\r\nhost: c"),
         (b"/", b"a\0b"),
     ],
 )

@@ -132,12 +132,14 @@ def request_head(
 ) -> bytes:
     """The same for what stands in `Host`."""
     lines = b"".join([b"%b: %b\r\n" % one for one in fields])
+    breaks = len(fields) + 3
     if chunked:
         lines += b"transfer-encoding: chunked\r\n"
+        breaks += 1
     elif length or method in (b"POST", b"PUT", b"PATCH"):
         lines += b"content-length: %d\r\n" % (length or 0)
+        breaks += 1
     head = b"%b %b HTTP/1.1\r\nhost: %b\r\n%b\r\n" % (method, target, host, lines)
-    breaks = len(fields) + 3 + (lines.count(b"\r\n") - len(fields))
     if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head or b" " in target:
         raise ValueError("a header field or the target holds a line break, a blank or a NUL")
     return head

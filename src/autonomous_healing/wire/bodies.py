@@ -8,8 +8,8 @@ from autonomous_healing.wire.errors import Malformed
 from autonomous_healing.wire.message import Head
 
 #: A size in hexadecimal digits, and extensions that hold no control character.
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t -~\x80-\xff]{0,255})?")
-_SIZE_SO_FAR = re.compile(rb"(?:[0-9A-Fa-f]{1,15}(?:[ \t]*|[ \t]*;[\t -~\x80-\xff]{0,255})\r?)?")
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t -~\x80-\xff]{0,255})?")
+_SIZE_SO_FAR = re.compile(rb"(?:[0-9A-Fa-f]{1,15}(?:;[\t -~\x80-\xff]{0,255})?\r?)?")
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*")
 _TRAILER_SO_FAR = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]*(?::[\t -~\x80-\xff]*)?\r?")
 
@@ -155,7 +155,9 @@ class ChunkedBody:
             case _Step.CHUNK_END:
                 good = beginning in (b"", b"\r")
             case _:
-                good = _TRAILER_SO_FAR.fullmatch(beginning) and len(beginning) <= _LONGEST_TRAILERS
+                good = (
+                    _TRAILER_SO_FAR.fullmatch(beginning) and len(beginning.rstrip(b"\r")) <= _LONGEST_TRAILERS
+                )
         if not good:
             raise Malformed("the framing of a chunk is malformed")
         self._held = beginning

@@ -25,6 +25,9 @@ _COPIED = 16_384
 #: Seconds in which a refused client may still send, so that it gets to read why (RFC 9112, section 9.6).
 _LINGER = 2.0
 
+#: Before a request; some clients end a body with one too many.
+_MOST_EMPTY_LINES = 8
+
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -53,8 +56,9 @@ class Downstream(asyncio.Protocol):
     """The carrier of exchanges, one after the other."""
 
     __slots__ = (
-        "_address", "_blocked", "_chunks", "_closing", "_exchange", "_held", "_left", "_loop", "_paused",
-        "_pieces", "_reader", "_request", "_server", "_size", "_stuck_at", "_transport", "_upload", "due",
+        "_address", "_blocked", "_chunks", "_closing", "_empty", "_exchange", "_held", "_left", "_loop",
+        "_paused", "_pieces", "_reader", "_request", "_server", "_size", "_stuck_at", "_transport",
+        "_upload", "due",
     )  # fmt: skip
 
     def __init__(self, server: Place) -> None:
@@ -66,6 +70,7 @@ class Downstream(asyncio.Protocol):
         self._reader: BodyReader | None = None
         self._pieces: list[bytes] = []
         self._size = 0
+        self._empty = 0
         self._exchange: Exchange | None = None
         self._upload: Upload | None = None
         self._chunks = False  #: whether the streamed answer goes out in chunks
@@ -75,8 +80,6 @@ class Downstream(asyncio.Protocol):
         self._closing = False
         self._stuck_at = -1
         self.due = math.inf
-
-    # What the loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -154,8 +157,6 @@ class Downstream(asyncio.Protocol):
         """Close at once."""
         self._transport.abort()
 
-    # Reading requests.
-
     def _advance(self, buffer: bytes) -> None:
         """Work through what has come, as long as no exchange is under way."""
         self._held = b""
@@ -164,10 +165,14 @@ class Downstream(asyncio.Protocol):
                 if self._reader is not None:
                     buffer = self._read_body(buffer, self._reader)
                 elif buffer[:2] == b"\r\n":
+                    self._empty += 1
+                    if self._empty > _MOST_EMPTY_LINES:
+                        raise Malformed("nothing but empty lines")
                     buffer = buffer[2:]  # an empty line before a request is ignored (RFC 9112, section 2.2)
                 elif end := end_of_head(buffer, LONGEST_REQUEST_HEAD):
                     request = read_request(buffer[:end])
                     buffer = buffer[end:]
+                    self._empty = 0
                     if request.chunked or request.length:
                         self._begin_body(request)
                     else:
@@ -177,7 +182,9 @@ class Downstream(asyncio.Protocol):
         except Malformed as wrong:
             self._refuse(wrong.status, str(wrong))
             return
-        if buffer and not self._closing:
+        if buffer and self._upload is not None:
+            self._feed_upload(buffer)  # what came with its head
+        elif buffer and not self._closing:
             if not self._held and self._reader is None and self._exchange is None and not self._blocked:
                 self.due = min(self.due, self._loop.time() + self._server.limits.head_seconds)
             self._held = buffer
@@ -237,7 +244,8 @@ class Downstream(asyncio.Protocol):
             self._refuse(wrong.status, str(wrong))
             return
         self._pieces = []
-        upload.take(part)
+        if part:
+            upload.take(part)
         if reader.done:
             self._held = reader.rest
             self._upload = self._reader = self._request = None
@@ -261,8 +269,6 @@ class Downstream(asyncio.Protocol):
             if self._paused and len(self._held) <= _MOST_HELD and self._upload is None:
                 self.resume()
 
-    # Flow of an upload.
-
     def pause(self) -> None:
         """Read no more for now."""
         self.due = math.inf
@@ -280,8 +286,6 @@ class Downstream(asyncio.Protocol):
         if not self._paused:
             self._paused = True
             self._transport.pause_reading()
-
-    # Answering.
 
     def send(self, exchange: Exchange, head: bytes, body: bytes) -> None:
         keeps = self._keeps_alive(exchange)

@@ -61,8 +61,7 @@ def end_of_head(buffer: bytes, most: int) -> int:
     end = buffer.find(END) + len(END)
     if len(END) <= end <= most:
         return end
-    if _BARE_LF.search(buffer, 0, most):
-        raise Malformed("a line of the head ends without CR")
+    _refuse_bare_lf(buffer[:most])
     if len(buffer) > most:
         raise Malformed(f"the head is longer than {most} bytes", 431)
     return 0
@@ -79,6 +78,7 @@ def read_answer(head: bytes) -> AnswerHead:
 
 
 def _read_request(head: bytes) -> RequestHead:
+    _refuse_bare_lf(head)
     line, *lines = head[:-4].split(b"\r\n")
     found = _REQUEST_LINE.fullmatch(line)
     if found is None:
@@ -101,6 +101,8 @@ def _read_request(head: bytes) -> RequestHead:
         if known[b"expect"].lower() != b"100-continue":
             raise Malformed("only 100-continue may be expected", 417)
         request.expects_continue = minor == 1
+    if method == b"CONNECT":
+        raise Malformed("tunnels are not opened here", 405)
     if method == b"TRACE":
         raise Malformed("requests are not echoed here", 405)
     if target[0] != _SLASH:
@@ -109,6 +111,7 @@ def _read_request(head: bytes) -> RequestHead:
 
 
 def _read_answer(head: bytes) -> AnswerHead:
+    _refuse_bare_lf(head)
     line, *lines = head[:-4].split(b"\r\n")
     found = _ANSWER_LINE.fullmatch(line)
     if found is None:
@@ -116,6 +119,8 @@ def _read_answer(head: bytes) -> AnswerHead:
     _pass_gate(httptools.HttpResponseParser, head)
     fields, known = _fields(lines, MOST_ANSWER_FIELDS)
     length, chunked = _framing(known)
+    if chunked and (found[1] == b"0" or [name for name, _ in fields].count(b"transfer-encoding") > 1):
+        raise Malformed("Transfer-Encoding twice, or in an HTTP/1.0 answer")
     minor, connection = int(found[1]), _connection(known, fields)
     keeps = minor == 1 and b"close" not in connection
     return AnswerHead(minor, fields, length, chunked, connection, keeps, int(found[2]))
@@ -126,6 +131,12 @@ _SHORT, _REMEMBERED = 2048, 1024
 
 _known_request = lru_cache(_REMEMBERED)(_read_request)
 _known_answer = lru_cache(_REMEMBERED)(_read_answer)
+
+
+def _refuse_bare_lf(head: bytes) -> None:
+    """Before anything else that may be wrong: a torn head is refused for it as soon as it comes."""
+    if _BARE_LF.search(head):
+        raise Malformed("a line of the head ends without CR")
 
 
 def _pass_gate(parser: Any, head: bytes) -> None:
@@ -208,9 +219,7 @@ def _to_origin_form(request: RequestHead) -> None:
     if request.target == b"*" and request.method == b"OPTIONS":
         return
     found = _ABSOLUTE.fullmatch(request.target)
-    if found is None or request.method == b"CONNECT":
-        if request.method == b"CONNECT":
-            raise Malformed("tunnels are not opened here", 405)
+    if found is None:
         raise Malformed("the target is neither a path nor an address")
     if found[1].lower() != request.host:
         raise Malformed("the target names another host than Host")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from autonomous_healing.wire.asking import Asking, request_bytes
 from autonomous_healing.wire.errors import WireError
 from autonomous_healing.wire.exchange import Exchange, Flow, Sink, whole_head
-from autonomous_healing.wire.message import Answer, AnswerHead, has_no_body, status_line
+from autonomous_healing.wire.message import HOP_BY_HOP, Answer, AnswerHead, has_no_body, status_line
 from autonomous_healing.wire.origin import Origin
 
 #: Our name among the hops of a message (RFC 9110, section 7.6.3).
@@ -110,4 +110,5 @@ def relayed_request(exchange: Exchange, origin: Origin, target: bytes) -> bytes:
 
 
 def _is_forged(name: bytes) -> bool:
-    return name.replace(b"_", b"-").startswith(_FORGED)
+    name = name.replace(b"_", b"-")
+    return name.startswith(_FORGED) or name in _OURS or name in HOP_BY_HOP

@@ -285,6 +285,8 @@ class _UploadSink:
         self._chunked = chunked
 
     def take(self, piece: bytes) -> None:
+        if not piece:
+            return  # a chunk of nothing would end the body
         self._upstream.upload_part(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
 
     def end(self) -> None:
