@@ -87,10 +87,8 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
     ) -> None:
         question = asked.question
         request = lane.path.request(question, key, asked.more)
-        # A source that knows a key might repeat it, so what it says is read to the end before it goes on.
-        most = lane.buffer_bytes if key is KEYLESS else lane.max_answer
         patience = min(question.target.patience, question.endpoint.timeout)
-        super().__init__(b"GET", request, now + patience, most)
+        super().__init__(b"GET", request, now + patience, lane.max_answer)
         self._lane = lane
         self._asked = asked
         self._exchange = exchange
@@ -123,14 +121,15 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         self._exchange.respond(head, reply.body)
 
     def streams(self, head: wire.AnswerHead) -> bool:
-        """Never at once; what may not stream at all is held until it is judged, as on the ordinary way."""
-        if not _is_plain(head):
-            self.most = self._lane.max_answer
-        return False
+        """What is too large to be held; all others are held until they are judged, as on the ordinary way."""
+        if not self._may_stream(head):
+            return False
+        self.most = self._lane.buffer_bytes
+        return (head.length or 0) > self.most
 
     def begins(self, head: wire.AnswerHead, early: bytes, flow: wire.Flow) -> wire.Sink | None:
         """Too large to be held: on it goes, and says that nobody looked at it."""
-        if not _is_plain(head) or self._given_up or self._key is not KEYLESS:
+        if not self._may_stream(head):
             return None
         self._streaming = True
         self._exchange.flow = flow
@@ -156,6 +155,11 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         """An answer that is not plainly good."""
         raise NotImplementedError
 
+    def _may_stream(self, head: wire.AnswerHead) -> bool:
+        """A source that knows a key might repeat it, so what it says is read to the end before it goes on."""
+        plain = head.status == 200 and head.first(b"content-encoding") is None
+        return plain and self._key is KEYLESS and not self._given_up
+
     def _call(self) -> Call:
         gone = self._lane.path.clock.monotonic() - self._start
         asked = self._asked
@@ -168,7 +172,3 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         began = clock.now() - timedelta(seconds=clock.monotonic() - self._start)
         key = None if self._key is KEYLESS else self._key
         return Sent(self._question.target.host, key, self._question.endpoint.timeout, began, self._start)
-
-
-def _is_plain(head: wire.AnswerHead) -> bool:
-    return head.status == 200 and head.first(b"content-encoding") is None
