@@ -88,6 +88,14 @@ REFUSED = [
     "http://a.com/./v1",
     "http://a.com/v1\\..\\admin",
     "http://" + "a" * 254,
+    "http://[127.0.0.1]",
+    "http://[::::]",
+    "http://..",
+    "http://-",
+    "http://a..b",
+    "http://.a.com",
+    "http://a.com/%2e%2e/x",
+    "http://a.com/..;/x",
 ]
 
 

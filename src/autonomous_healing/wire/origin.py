@@ -1,5 +1,6 @@
 """The one reading of an upstream's base URL, for checking it and for connecting to it alike."""
 
+import ipaddress
 import re
 from typing import NamedTuple
 
@@ -8,8 +9,9 @@ from autonomous_healing.wire.errors import BadOrigin
 #: Deliberately narrow: what parsers are known to read differently (user names, backslashes, tabs, two ports,
 #: fragments, letters beyond ASCII) is refused.
 _BASE_URL = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])"
-    r"(?::(?P<port>[0-9]{1,5}))?(?P<prefix>(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)*)"
+    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9_-]{1,63})*\.?"
+    r"|\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]{1,44}\])"
+    r"(?::(?P<port>[0-9]{1,5}))?(?P<prefix>(?:/[A-Za-z0-9._~!$&'()*+,=:@-]*)*)"
 )
 
 _USUAL_PORT = {"http": 80, "https": 443}
@@ -45,4 +47,14 @@ def read_base_url(text: str) -> tuple[Origin, str]:
         raise BadOrigin(f"{text!r}: a port is a number from 1 to 65535")
     if any(part in (".", "..") for part in found["prefix"].split("/")):
         raise BadOrigin(f"{text!r}: the path holds a relative segment")
-    return Origin(scheme, found["host"].strip("[]").lower(), port), found["prefix"].rstrip("/")
+    host = found["host"].strip("[]").removesuffix(".").lower()
+    if ":" in host and not _is_ipv6(host):
+        raise BadOrigin(f"{text!r}: what stands in brackets is no IPv6 address")
+    return Origin(scheme, host, port), found["prefix"].rstrip("/")
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return bool(ipaddress.IPv6Address(text))
+    except ValueError:
+        return False

@@ -166,6 +166,9 @@ class OriginPool:
         except WireError as error:
             self._tell_one(error)
             return
+        except (OSError, RuntimeError, ValueError):  # no thread, no memory, a resolver's odd answer
+            self._tell_one(WireError(Phase.CONNECT, "no connection"))
+            return
         connection.address = address
         if connection.closing:
             self._tell_one(WireError(Phase.CONNECT, "connection closed at once"))
