@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Mapping
@@ -50,6 +51,8 @@ async def work(folder: Path) -> int:
         await worker.run(said, told_to_stop)
     finally:
         await worker.stop()
+        if worker.is_orphan:  # nobody else tidies up after an owner that was killed
+            shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 

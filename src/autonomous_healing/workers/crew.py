@@ -111,6 +111,11 @@ class Crew:
         """Of the workers that listen."""
         return [one.process.pid for one in self._seats if one.process and one.ready.is_set()]
 
+    @property
+    def in_flight(self) -> int:
+        """Requests of workers that this process is busy with."""
+        return sum(server.in_flight for server in self._servers)
+
     async def open(self, workers: int, most_answer: int) -> None:
         """The sockets, in a folder that nobody else may enter. `most_answer`: bytes in an attempt."""
         self._seats = [_Seat(number) for number in range(1, workers + 1)]

@@ -100,6 +100,7 @@ class Worker:
         # As many as clients may ask at once: what waits for the owner must not wait for a connection as well.
         self._pool = wire.Pool(wire.PoolLimits(connections=limits.in_flight, waiting=limits.in_flight))
         self._server: WorkerServer | None = None
+        self.is_orphan = False  #: the owner has gone without a word
 
     async def start(self) -> None:
         """Listen, and say so. Raises `PortTaken`."""
@@ -172,8 +173,9 @@ class Worker:
                         pass
         except BrokenChannel as broken:
             log.warning("owner_lost", extra={"reason": str(broken)})
-            return
-        log.warning("owner_lost", extra={"reason": "it has ended"})
+        else:
+            self.is_orphan = True
+            log.warning("owner_lost", extra={"reason": "it has ended"})
 
     def _key(self, place: str, alias: str) -> Key | None:
         if not alias:
