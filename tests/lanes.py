@@ -31,14 +31,22 @@ from autonomous_healing.proxy.provenance import Reply
 from autonomous_healing.resilience import CircuitBreaker, uuid7_from
 from autonomous_healing.safety import FailSafe, Guard, SafetySettings
 from tests.clock import HurriedClock, ManualClock
-from tests.wire_origins import HERE, Asked, Line, RawOrigin, Said, Script, answer, client, listening
+from tests.wire_origins import (
+    HERE,
+    Asked,
+    Line,
+    RawOrigin,
+    Said,
+    Script,
+    answer,
+    client,
+    listening,
+    own_answer,
+)
 from tests.world import MARKET, SECRETS
 
 #: The default levels, asked for: the answer is the same, the way to it the ordinary one.
 WISH = "exact, equivalent, stale"
-
-#: Seconds for a whole exchange with a raw source.
-RAW_SECONDS = 2.0
 
 _TRAIL = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -65,6 +73,7 @@ class House:
     proxy: WatchedProxy
     path: HealthyPath
     limits: wire.ServerLimits
+    raw_seconds: float  #: for a whole exchange with a raw source
     server: ProxyServer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,7 +96,7 @@ class House:
                 parts.upstream,
                 parts.admission,
                 self.clock,
-                deadline=RAW_SECONDS,
+                deadline=self.raw_seconds,
                 buffer_bytes=most,
             )
             for endpoint in raw
@@ -148,6 +157,7 @@ async def house(
     clock: ManualClock | None = None,
     hours: MarketHours | None = None,
     limits: wire.ServerLimits | None = None,
+    raw_seconds: float = 10.0,
 ) -> AsyncIterator[House]:
     """Started, with these sources only, and stopped in the end. Sources have no quota unless they say so."""
     clock = clock or HurriedClock()
@@ -174,6 +184,7 @@ async def house(
         proxy=proxy,
         path=HealthyPath(parts.fetcher, parts.upstream, parts.cache, parts.observations, clock),
         limits=limits or wire.ServerLimits(),
+        raw_seconds=raw_seconds,
     )
     await built.server.start()
     try:
@@ -299,3 +310,44 @@ def json_in(said: Said) -> Any:
 async def answers(line: Line, count: int) -> list[Said]:
     """So many, one after the other."""
     return [await line.answer() for _ in range(count)]
+
+
+#: The place of a raw source's one endpoint.
+RAW = "my_shop/"
+
+#: How much is held of a body; the rest of a house is as usual.
+SMALL: Mapping[str, Any] = {"limits": wire.ServerLimits(buffer_bytes=65_536)}
+
+#: One in which an exchange may not take long.
+HASTY: Mapping[str, Any] = {**SMALL, "raw_seconds": 0.3}
+
+
+@dataclass(kw_only=True, slots=True)
+class Shop:
+    """A house with one raw source, and its origin."""
+
+    house: House
+    origin: RawOrigin
+
+    async def ask(self, target: str, **how: Any) -> Said:
+        return await self.house.ask(target, **how)
+
+
+@asynccontextmanager
+async def shop(
+    script: Script = own_answer, *, prefix: str = "", house_of: Mapping[str, Any] = SMALL, **settings: Any
+) -> AsyncIterator[Shop]:
+    """`settings` are the source's."""
+    async with listening(script) as origin:
+        changes = {"my_shop": {"kind": "raw", "hosts": (host(origin.port, prefix),), **settings}}
+        async with house(changes, **house_of) as rooms:
+            yield Shop(house=rooms, origin=origin)
+
+
+def saying(whole: bytes) -> Script:
+    """Whatever is asked."""
+
+    async def say(asked: Asked) -> None:
+        await asked.line.send(whole)
+
+    return say

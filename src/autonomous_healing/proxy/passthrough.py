@@ -12,9 +12,6 @@ from autonomous_healing.proxy.provenance import refusal
 from autonomous_healing.proxy.wire_form import send
 from autonomous_healing.resilience import Clock
 
-#: Methods that would turn the proxy into something else.
-_REFUSED = frozenset({b"CONNECT", b"TRACE"})
-
 
 class Outcomes(Protocol):
     """Counts what became of requests."""
@@ -65,14 +62,14 @@ class Passthrough:
     def handle(self, exchange: wire.Exchange) -> None:
         """Relay one exchange."""
         target = exchange.request.target
-        if exchange.request.method in _REFUSED:
-            send(exchange, refusal(405, "Method not allowed", "this method is not passed on"))
-            return
-        rest = target[len(self._mount) :]
         if target == b"*":
             rest = target
-        elif not rest.startswith(b"/"):
-            rest = b"/" + rest
+        elif self.answers(target):
+            rest = target[len(self._mount) :]
+            rest = rest if rest.startswith(b"/") else b"/" + rest
+        else:  # on a port of its own
+            send(exchange, refusal(404, "Unknown route", f"{self.source} answers below {self.source.mount}"))
+            return
         if _climbs(rest):
             send(exchange, refusal(400, "Bad request", "the path holds a relative segment"))
             return
@@ -102,7 +99,7 @@ class Passthrough:
 def _climbs(target: bytes) -> bool:
     """Whether a path leaves its place, however it is written."""
     path = target.partition(b"?")[0]
-    if b".." not in path and b"%" not in path and b"/." not in path:
+    if b".." not in path and b"%" not in path and b"/." not in path and b"\\" not in path:
         return False
     plain = unquote_to_bytes(unquote_to_bytes(path)).replace(b"\\", b"/")
     return any(segment.partition(b";")[0] in (b".", b"..") for segment in plain.split(b"/"))
