@@ -19,6 +19,7 @@ from autonomous_healing.drills import Stage
 from autonomous_healing.drills.twins import Fault, FaultKind
 from autonomous_healing.endpoint_healing.health import HealthWindow
 from autonomous_healing.settings import Settings
+from autonomous_healing.workers.crew import SILENT_SECONDS
 from autonomous_healing.workers.messages import CHANNEL, Hello
 
 LATEST = "/api/exchange-rate/latest/USD"
@@ -272,6 +273,13 @@ async def test_a_worker_that_is_killed_is_replaced_and_the_others_go_on(product:
     assert other in workers_of(product)
     async with callers_of(port_of(product), pids_of(product)) as callers:
         assert {(await one.ask(LATEST)).status for one in callers.values()} == {200}
+
+
+async def test_a_worker_that_is_stuck_is_replaced(product: Product) -> None:
+    stuck, other = workers_of(product)
+    os.kill(stuck, signal.SIGSTOP)
+    await eventually(lambda: stuck not in workers_of(product), SILENT_SECONDS + 10.0)
+    assert other in workers_of(product)
 
 
 async def test_while_the_owner_stands_still_a_worker_goes_on_with_its_lease(

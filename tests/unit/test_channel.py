@@ -13,6 +13,7 @@ from tests.eventually import eventually
 from autonomous_healing.workers.channel import MOST_BYTES, MOST_WAITING, BrokenChannel, Channel
 from autonomous_healing.workers.messages import (
     Again,
+    Alive,
     AskLease,
     Configuration,
     Drain,
@@ -32,6 +33,7 @@ Ends = tuple[Channel[Any, Any], Channel[Any, Any], asyncio.StreamWriter]
 TOLD: list[FromWorker] = [
     Hello(7),
     Ready(),
+    Alive(),
     AskLease("a/b"),
     GiveBack(3, 2),
     Seen("a/b", [0.25, 1.5], 2),

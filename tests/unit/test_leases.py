@@ -113,6 +113,15 @@ def test_lent_calls_count_from_the_latest_moment_at_which_they_may_be_made() -> 
     assert ledger.left() == 5
 
 
+def test_calls_that_were_lent_are_forgotten_with_their_window() -> None:
+    clock = ManualClock()
+    ledger = QuotaLedger("x", [QuotaWindowSettings(seconds=60.0, limit=5)], clock)
+    for _ in range(10):
+        ledger.charge_block(ledger.left() or 0, clock.monotonic() + SECONDS)
+        clock.pass_time(60.0 + SECONDS)
+    assert ledger.left() == 5
+
+
 def test_all_leases_together_never_pass_a_quota() -> None:
     owner = Owner(alpha_vantage=(A_DAY,))
     lent = 0

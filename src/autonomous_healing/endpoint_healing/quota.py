@@ -33,6 +33,12 @@ class _Window:
         self.probe_room = max(1, int(settings.limit * settings.probe_share))
         self.calls: deque[float] = deque()
 
+    def forget(self, now: float) -> None:
+        """Calls that count no more."""
+        edge = now - self.seconds
+        while self.calls and self.calls[0] <= edge:
+            self.calls.popleft()
+
     def counted(self, now: float) -> int:
         """Calls that count against the limit now."""
         edge = now - self.seconds
@@ -77,7 +83,9 @@ class QuotaLedger:
     def left(self) -> int | None:
         """Calls for which there is room now; None where nothing limits them."""
         now = self._clock.monotonic()
-        return min((window.room - window.counted(now) for window in self._windows), default=None)
+        for window in self._windows:
+            window.forget(now)
+        return min((window.room - len(window.calls) for window in self._windows), default=None)
 
     def charge_block(self, count: int, at: float) -> None:
         """Count calls that others will have made by `at`, for which `left` has found room."""

@@ -99,9 +99,9 @@ class Reception:
             await self._drain(0.0)
             raise
 
-    async def drain(self) -> None:
-        """Take no more requests, let those in flight end, for as long as draining may take."""
-        await self._drain(self._door.drain_seconds)
+    async def drain(self, most: float | None = None) -> None:
+        """Take no more requests, let those in flight end, for as long as draining may take, or `most`."""
+        await self._drain(self._door.drain_seconds if most is None else min(most, self._door.drain_seconds))
 
     async def stop(self) -> None:
         """Drain, if that was not done, and end what still runs."""

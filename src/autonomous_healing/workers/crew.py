@@ -5,6 +5,7 @@ import logging
 import os
 import random
 import shutil
+import signal
 import socket
 import struct
 import sys
@@ -26,6 +27,7 @@ from autonomous_healing.workers.desk import Desk
 from autonomous_healing.workers.messages import (
     ATTEMPTS,
     CHANNEL,
+    LIFE_SECONDS,
     REQUESTS,
     Configuration,
     Drain,
@@ -44,6 +46,9 @@ WORKED_SECONDS = 30.0
 
 #: Seconds in which all must listen: a start takes one or two, on a machine that does more very much longer.
 START_SECONDS = 60.0
+
+#: A worker that has said nothing for so long is stuck: it gives a sign of life every second.
+SILENT_SECONDS = 10.0
 
 #: Between two looks at whether leases still hold.
 _WATCH_SECONDS = 0.05
@@ -79,6 +84,7 @@ class _Seat:
 
     number: int
     process: asyncio.subprocess.Process | None = None
+    heard_at: float = 0.0  #: monotonic seconds
     channel: Channel[FromWorker, FromOwner] | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -112,6 +118,11 @@ class Crew:
         return [one.process.pid for one in self._seats if one.process and one.ready.is_set()]
 
     @property
+    def _processes(self) -> list[asyncio.subprocess.Process]:
+        """Those that have not ended."""
+        return [one.process for one in self._seats if one.process and one.process.returncode is None]
+
+    @property
     def in_flight(self) -> int:
         """Requests of workers that this process is busy with."""
         return sum(server.in_flight for server in self._servers)
@@ -121,15 +132,16 @@ class Crew:
         self._seats = [_Seat(number) for number in range(1, workers + 1)]
         self._folder = Path(tempfile.mkdtemp(prefix="healing-"))
         limits = self._door.limits
-        in_flight = limits.in_flight * workers
-        for name, handle, body, held in (
-            (REQUESTS, self._proxy.handle, limits.body_bytes, limits.buffer_bytes),
-            (ATTEMPTS, self._attempts.handle, most_answer + _ENVELOPE, most_answer + _ENVELOPE),
+        in_flight, held = limits.in_flight * workers, limits.buffer_bytes
+        whole = max(most_answer, held) + _ENVELOPE
+        for name, handle, body, buffer in (
+            (REQUESTS, self._proxy.handle, limits.body_bytes, held),
+            (ATTEMPTS, self._attempts.handle, whole, whole),
         ):
             server = wire.Server(
                 handle,
                 wire.ServerLimits(
-                    body_bytes=body, buffer_bytes=held, connections=in_flight, in_flight=in_flight
+                    body_bytes=body, buffer_bytes=buffer, connections=in_flight, in_flight=in_flight
                 ),
             )
             self._servers.append(server)
@@ -142,6 +154,7 @@ class Crew:
             for seat in self._seats:
                 group.create_task(self._keep(seat))
             group.create_task(self._watch_leases())
+            group.create_task(self._watch_silence())
 
     async def come_up(self) -> None:
         """Until all listen. Raises `WorkersLate`."""
@@ -156,16 +169,13 @@ class Crew:
     async def drain(self) -> None:
         """Have all end: with their requests, and at last without."""
         self._draining = True
-        processes = [seat.process for seat in self._seats if seat.process]
         for seat in self._seats:
             if seat.channel is not None:
                 seat.channel.send(Drain())
-        late = await _ended(processes, self._door.drain_seconds + _GRACE)
-        for process in late:
+            elif seat.process is not None:  # on its way up, and has nothing to end
+                _signal(seat.process, signal.SIGTERM)
+        for process in await _ended(self._processes, self._door.drain_seconds + _GRACE):
             log.warning("worker_did_not_end", extra={"pid": process.pid})
-            with suppress(ProcessLookupError):
-                process.kill()
-        await _ended(late, _GRACE)
 
     async def close(self) -> None:
         """After `drain`: the sockets, and their folder."""
@@ -174,6 +184,9 @@ class Crew:
         for task in list(self._talks):
             task.cancel()
         await asyncio.gather(*self._talks, return_exceptions=True)
+        for process in self._processes:
+            _signal(process, signal.SIGKILL)
+        await _ended(self._processes, _GRACE)
         await wire.drain(self._servers, 0.0)
         if self._seats:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -232,7 +245,7 @@ class Crew:
         except TimeoutError:
             return None
         pid = _peer(writer)
-        if not isinstance(hello, Hello) or pid not in (None, hello.pid):
+        if not isinstance(hello, Hello) or pid not in (None, hello.pid) or self._draining:
             return None
         return next((one for one in self._seats if one.process and one.process.pid == hello.pid), None)
 
@@ -251,6 +264,7 @@ class Crew:
         self, seat: _Seat, said: AsyncIterator[FromWorker], reply: Callable[[FromOwner], None]
     ) -> None:
         async for message in said:
+            seat.heard_at = self._clock.monotonic()
             if isinstance(message, Ready):
                 seat.ready.set()
                 log.info("worker_ready", extra={"worker": seat.number})
@@ -264,6 +278,26 @@ class Crew:
                 for seat in self._seats:
                     if seat.channel is not None:
                         seat.channel.send(Revoke(place))
+
+    async def _watch_silence(self) -> None:
+        """One that is stuck keeps its part of the callers waiting, and is better ended."""
+        looked_at = self._clock.monotonic()
+        while True:
+            await self._clock.sleep(LIFE_SECONDS)
+            now = self._clock.monotonic()
+            for seat in self._seats:
+                if now - looked_at > 2 * LIFE_SECONDS:
+                    seat.heard_at = now  # it was this process that stood still
+                silent = now - seat.heard_at
+                if seat.process is not None and seat.ready.is_set() and silent > SILENT_SECONDS:
+                    log.warning("worker_silent", extra={"worker": seat.number, "pid": seat.process.pid})
+                    _signal(seat.process, signal.SIGKILL)
+            looked_at = now
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        process.send_signal(number)
 
 
 async def _ended(

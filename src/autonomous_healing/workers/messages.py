@@ -9,6 +9,9 @@ import msgspec
 #: as they came, and for first attempts that somebody has to judge and heal.
 CHANNEL, REQUESTS, ATTEMPTS = "channel", "requests", "attempts"
 
+#: Between two signs of life of a worker.
+LIFE_SECONDS = 1.0
+
 #: Calls that a lease allows where no quota counts them.
 UNLIMITED = 1_000_000
 
@@ -21,6 +24,10 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
 
 class Ready(msgspec.Struct, frozen=True, array_like=True, tag="ready"):
     """The worker listens."""
+
+
+class Alive(msgspec.Struct, frozen=True, array_like=True, tag="alive"):
+    """Said even where there is nothing to say."""
 
 
 class AskLease(msgspec.Struct, frozen=True, array_like=True, tag="ask_lease"):
@@ -62,7 +69,7 @@ class Again(msgspec.Struct, frozen=True, array_like=True, tag="again"):
     asked_at: float
 
 
-FromWorker: TypeAlias = Hello | Ready | AskLease | GiveBack | Seen | Kept | Again
+FromWorker: TypeAlias = Hello | Ready | Alive | AskLease | GiveBack | Seen | Kept | Again
 
 
 class Configuration(msgspec.Struct, frozen=True, array_like=True, tag="configuration"):

@@ -20,7 +20,9 @@ from autonomous_healing.workers.lane import LeasedLane, LeasedPath, OwnersDoors
 from autonomous_healing.workers.leases import Leases
 from autonomous_healing.workers.messages import (
     ATTEMPTS,
+    LIFE_SECONDS,
     REQUESTS,
+    Alive,
     AskLease,
     Drain,
     FromOwner,
@@ -36,6 +38,9 @@ log = logging.getLogger(__name__)
 
 #: Between two reports to the owner.
 TOLD_SECONDS = 0.1
+
+#: For requests under way when the owner is gone: most of them were waiting for it.
+ORPHAN_SECONDS = 2.0
 
 
 class WorkerServer(Reception):
@@ -126,7 +131,7 @@ class Worker:
         await asyncio.wait({listening, stopping}, return_when=asyncio.FIRST_COMPLETED)
         try:
             if self._server is not None:
-                await self._server.drain()
+                await self._server.drain(ORPHAN_SECONDS if self.is_orphan else None)
         finally:
             for task in (telling, listening, stopping):
                 task.cancel()
@@ -184,9 +189,13 @@ class Worker:
         return next((key for key in limits.keys.keys if key.alias == alias), None)
 
     async def _tell_regularly(self) -> None:
+        said_at = -LIFE_SECONDS
         while True:
             await self._clock.sleep(TOLD_SECONDS)
             self._tell()
+            if self._clock.monotonic() - said_at >= LIFE_SECONDS:
+                said_at = self._clock.monotonic()
+                self._channel.send(Alive())
 
     def _tell(self) -> None:
         self._path.count()
