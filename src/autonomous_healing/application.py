@@ -360,8 +360,8 @@ class Application:
             self.alerts.mark_saved(changed)
 
     async def _save_health(self) -> None:
-        windows = [(one, self.parts.admission.window(one).read()) for one in self.endpoints]
-        await self.store.save_health((one, health) for one, health in windows if health.seen)
+        windows = [(one, self.parts.admission.window(one)) for one in self.endpoints]
+        await self.store.save_health((one, window.read()) for one, window in windows if window.seen)
 
     async def _save_breakers(self) -> None:
         await self.store.save_breakers(self.parts.admission.breakers())

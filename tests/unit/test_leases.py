@@ -23,9 +23,8 @@ class Owner:
     def __init__(self, **quotas: tuple[QuotaWindowSettings, ...]) -> None:
         self.clock = ManualClock()
         self.endpoints = {one.place: one for one in build_endpoints(default_sources())}
-        sources = {one.source.id: one.source for one in self.endpoints.values()}
         secrets = {"fred_api": ("one", "two"), "alpha_vantage": ("three",)}
-        self.admission = Admission(sources.values(), secrets, quotas, HealingSettings(), self.clock)
+        self.admission = Admission(secrets, quotas, HealingSettings(), self.clock)
         self.lender = Lender(self.endpoints.values(), self.admission, WORKERS, self.clock)
 
     def open_circuit(self, place: str) -> None:

@@ -17,11 +17,8 @@ _YOUNG = 20_000
 
 def carry_traffic() -> None:
     """Fixed thresholds for memory, as many files as allowed, and a collector that seldom looks."""
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "mallopt"):
-            libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM)
-            libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_FREE)
+    _ask_glibc("mallopt", _M_MMAP_THRESHOLD, _MAPPED_FROM)
+    _ask_glibc("mallopt", _M_TRIM_THRESHOLD, _KEPT_FREE)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     gc.set_threshold(_YOUNG, 20, 50)
@@ -31,3 +28,12 @@ def settle() -> None:
     """What is there once everything has started stays: the collector need not look at it again."""
     gc.collect()
     gc.freeze()
+    _ask_glibc("malloc_trim", 0)  # what was needed for the start alone goes back
+
+
+def _ask_glibc(name: str, *arguments: int) -> None:
+    """Other C libraries go without."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, name):
+            getattr(libc, name)(*arguments)

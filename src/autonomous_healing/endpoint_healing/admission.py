@@ -32,11 +32,13 @@ class SourceLimits:
 
 
 class Admission:
-    """The state of every target: one breaker per (endpoint, host), one health window per endpoint."""
+    """The state of every target: one breaker per (endpoint, host), one health window per endpoint.
+
+    Each is made when it is first asked for: of thousands that are passed through, few ever are.
+    """
 
     def __init__(
         self,
-        sources: Iterable[Source],
         secrets: Mapping[str, Iterable[str]],
         quotas: Mapping[str, tuple[QuotaWindowSettings, ...]],
         settings: HealingSettings,
@@ -44,19 +46,22 @@ class Admission:
     ) -> None:
         self._clock = clock
         self._settings = settings
-        self._limits = {
-            source.id: SourceLimits(
-                KeyRing(source, secrets.get(source.id, ()), clock, settings.keys),
-                QuotaLedger(source.id, quotas.get(source.id, ()), clock),
-                RetryBudget(clock=clock, settings=settings.retry_budget),
-            )
-            for source in sources
-        }
+        self._secrets = secrets
+        self._quotas = quotas
+        self._rng = random.Random()
+        self._limits: dict[str, SourceLimits] = {}
         self._breakers: dict[tuple[str, str], CircuitBreaker] = {}
         self._windows: dict[str, HealthWindow] = {}
 
     def limits(self, source: Source) -> SourceLimits:
-        return self._limits[source.id]
+        known = self._limits.get(source.id)
+        if known is None:
+            known = self._limits[source.id] = SourceLimits(
+                KeyRing(source, self._secrets.get(source.id, ()), self._clock, self._settings.keys),
+                QuotaLedger(source.id, self._quotas.get(source.id, ()), self._clock),
+                RetryBudget(clock=self._clock, settings=self._settings.retry_budget),
+            )
+        return known
 
     def window(self, endpoint: Endpoint) -> HealthWindow:
         if endpoint.place not in self._windows:
@@ -70,7 +75,7 @@ class Admission:
                 name=f"{endpoint.place}@{host}",
                 clock=self._clock,
                 settings=self._settings.breaker,
-                rng=random.Random(),
+                rng=self._rng,
             )
         return self._breakers[target]
 

@@ -8,7 +8,7 @@ from autonomous_healing.endpoint_healing.admission import Admission
 from autonomous_healing.endpoint_healing.cache import ResponseCache
 from autonomous_healing.endpoint_healing.call import FailedCall, Response
 from autonomous_healing.endpoint_healing.catalog import session_quote
-from autonomous_healing.endpoint_healing.endpoints import Endpoint, Source
+from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.fetch import Fetcher, Judges
 from autonomous_healing.endpoint_healing.freshness import Freshness, FrozenWatch, MarketHours
 from autonomous_healing.endpoint_healing.healer import EndpointHealer
@@ -66,9 +66,8 @@ def build_parts(
     clock: Clock,
 ) -> EndpointParts:
     """Everything up to asking a provider and judging what it says."""
-    known: dict[str, Source] = {endpoint.source.id: endpoint.source for endpoint in endpoints}
     quotas = {source: one.quota for source, one in sources.items()}
-    admission = Admission(known.values(), secrets, quotas, settings, clock)
+    admission = Admission(secrets, quotas, settings, clock)
     cache = ResponseCache(settings.cache, clock)
     limits = UpstreamLimits(
         max_body=settings.max_answer_mb * 1_048_576,

@@ -53,9 +53,11 @@ def default_sources() -> dict[str, SourceSettings]:
     }
 
 
+_KEYLESS = Auth()
+
 #: id -> (display name, proxy path segment, where the key goes)
 _KNOWN: dict[str, tuple[str, str, Auth]] = {
-    "yahoo_finance": ("Yahoo Finance", "yahoo", Auth()),
+    "yahoo_finance": ("Yahoo Finance", "yahoo", _KEYLESS),
     "fred_api": ("FRED", "fred", Auth(place="query", name="api_key")),
     "polygon_io": ("Polygon.io", "polygon", Auth(place="query", name="apiKey")),
     "alpha_vantage": (
@@ -111,6 +113,7 @@ _ENDPOINTS: dict[str, tuple[_Row, ...]] = {
 
 #: FRED answers in XML unless told otherwise, and we read JSON.
 _ALWAYS = {"fred_api": {"file_type": "json"}}
+_NEVER: Mapping[str, str] = {}
 
 
 #: Of a source that is passed through nothing is known: one place for its health.
@@ -129,7 +132,7 @@ def mount_of(source_id: str, settings: SourceSettings) -> str:
 
 def build_source(source_id: str, settings: SourceSettings) -> Source:
     """What we know of a provider with what the operator set."""
-    display_name, _, auth = _KNOWN.get(source_id, (source_id, "", Auth()))
+    display_name, _, auth = _KNOWN.get(source_id, (source_id, "", _KEYLESS))
     return Source(
         id=source_id,
         display_name=display_name,
@@ -139,7 +142,7 @@ def build_source(source_id: str, settings: SourceSettings) -> Source:
         expected_response=settings.expected_response,
         retry_delay=settings.retry_delay,
         quota_rest=settings.quota_rest,
-        rotate_on=frozenset(settings.rotate_on),
+        rotate_on=settings.rotate_on,
         kind=settings.kind,
         allow_private=settings.allow_private,
         ca_file=settings.ca_file,
@@ -159,7 +162,7 @@ def build_endpoints(sources: Mapping[str, SourceSettings]) -> tuple[Endpoint, ..
             kind=kind,
             timeout=settings.timeout,
             defaults=defaults,
-            always=_ALWAYS.get(source_id, {}),
+            always=_ALWAYS.get(source_id, _NEVER),
         )
         for source_id, settings in sources.items()
         if settings.enabled

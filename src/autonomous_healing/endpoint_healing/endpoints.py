@@ -1,7 +1,7 @@
 """The data endpoints we stand in front of: who provides them, how they are asked and what they bring."""
 
 import string
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -59,7 +59,7 @@ class Source:
     expected_response: float  #: seconds
     retry_delay: float  #: seconds a throttled key rests where the provider does not say
     quota_rest: float  #: seconds a spent quota is left alone where the provider does not say
-    rotate_on: frozenset[str]  #: key states that allow going over to another key
+    rotate_on: Collection[str]  #: key states that allow going over to another key
     kind: SourceKind
     allow_private: bool  #: addresses of this machine and of private networks may be connected to
     ca_file: str  #: a certificate authority that is trusted beside the system's; empty for none
@@ -94,7 +94,7 @@ class Endpoint:
         given = {name: value for name, value in params.items() if not is_secret(name)}
         return {**self.defaults, **given, **self.always}
 
-    @property
+    @cached_property
     def place(self) -> str:
         """ "yahoo_finance/chart": where a fault of this endpoint is."""
         return f"{self.source.id}{self.name}"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import repeat
+from typing import Any
 
 from autonomous_healing.endpoint_healing.options import WindowSettings
 from autonomous_healing.healing import Severity
@@ -98,15 +99,38 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
+#: Of all windows that never saw a call: even an empty deque takes 600 bytes, and there may be thousands.
+_NONE: deque[Any] = deque(maxlen=0)
+
+
 class HealthWindow:
     """The last 300 s of one endpoint, from live traffic and probes alike."""
+
+    __slots__ = (
+        "_buckets",
+        "_clock",
+        "_consecutive",
+        "_failed_seconds",
+        "_last_failure",
+        "_last_success",
+        "_latencies",
+        "_looked_at",
+        "_p95",
+        "_p95_is_of_now",
+        "_recent",
+        "_settings",
+        "_since",
+        "_status",
+        "_worse_until",
+        "successes",
+    )
 
     def __init__(self, clock: Clock, settings: WindowSettings) -> None:
         self._clock = clock
         self._settings = settings
-        self._buckets: deque[_Bucket] = deque(maxlen=BUCKETS)
-        self._recent: deque[tuple[float, bool]] = deque(maxlen=settings.quiet_calls)
-        self._latencies: deque[float] = deque(maxlen=LATENCIES)
+        self._buckets: deque[_Bucket] = _NONE
+        self._recent: deque[tuple[float, bool]] = _NONE
+        self._latencies: deque[float] = _NONE
         self._p95: float | None = None
         self._p95_is_of_now = True  #: no latency came since it was told
         self._last_success: datetime | None = None
@@ -168,6 +192,11 @@ class HealthWindow:
     def last_success(self) -> datetime | None:
         return self._last_success
 
+    @property
+    def seen(self) -> bool:
+        """Whether any call was ever counted."""
+        return bool(self._last_success or self._last_failure)
+
     def read(self) -> Health:
         """Worse applies at once; better only after holding."""
         live = self._live()
@@ -207,6 +236,10 @@ class HealthWindow:
 
     def _bucket(self) -> _Bucket:
         slot = int(self._clock.monotonic() // BUCKET)
+        if self._buckets is _NONE:
+            self._buckets = deque(maxlen=BUCKETS)
+            self._recent = deque(maxlen=self._settings.quiet_calls)
+            self._latencies = deque(maxlen=LATENCIES)
         if not self._buckets or self._buckets[-1].slot != slot:
             self._buckets.append(_Bucket(slot))
         return self._buckets[-1]

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from autonomous_healing import wire
 from autonomous_healing.endpoint_healing.call import Trouble
@@ -40,12 +41,16 @@ class UpstreamLimits:
 class Route:
     """The way to one host of a source."""
 
-    __slots__ = ("connections", "origin", "prefix")
-
-    def __init__(self, origin: wire.Origin, prefix: str, connections: wire.OriginPool) -> None:
+    def __init__(self, origin: wire.Origin, prefix: str, pool: wire.Pool, options: wire.DialOptions) -> None:
         self.origin = origin
         self.prefix = prefix  #: the path that stands before every path
-        self.connections = connections
+        self._pool = pool
+        self._options = options
+
+    @cached_property
+    def connections(self) -> wire.OriginPool:
+        """Begun with the first question: an origin that is never asked costs nothing."""
+        return self._pool.origin(self.origin, self._options)
 
 
 class Upstream:
@@ -81,8 +86,7 @@ class Upstream:
                 allow_private=source.allow_private,
                 ca_file=source.ca_file,
             )
-            known = Route(origin, prefix, self._pool.origin(origin, options))
-            self._routes[source.id, host] = known
+            known = self._routes[source.id, host] = Route(origin, prefix, self._pool, options)
         return known
 
     def request_head(self, route: Route, path: str, headers: Mapping[str, str]) -> bytes:

@@ -27,7 +27,7 @@ class IllegalMove(RuntimeError):
     """A circuit breaker was asked for a move that its table does not allow."""
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class CircuitBreaker:
     """CLOSED until calls fail too often, OPEN for a while, HALF_OPEN for one trial at a time."""
 

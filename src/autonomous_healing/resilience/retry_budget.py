@@ -7,7 +7,7 @@ from autonomous_healing.resilience.options import RetryBudgetSettings
 from autonomous_healing.resilience.rolling_count import RollingCount
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class RetryBudget:
     """Extra calls in the window stay below `max(floor, ratio x first calls in the window)`.
 

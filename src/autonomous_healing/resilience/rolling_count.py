@@ -15,6 +15,10 @@ class _Slice:
         self.count = 0
 
 
+#: Of all that never counted anything: most never will, and even an empty deque takes 600 bytes.
+_NONE: deque[_Slice] = deque(maxlen=0)
+
+
 class RollingCount:
     """A sliding window that remembers slices of time instead of single moments.
 
@@ -29,7 +33,7 @@ class RollingCount:
         self.total = 0
         self._window = window
         self._slice = min(LONGEST_SLICE, window / SLICES)
-        self._slices: deque[_Slice] = deque()
+        self._slices = _NONE
 
     def add(self, now: float, count: int = 1) -> None:
         """Count so many now, and forget what is too old."""
@@ -39,6 +43,8 @@ class RollingCount:
         number = now // self._slice
         slices = self._slices
         if not slices or slices[-1].number != number:
+            if slices is _NONE:
+                slices = self._slices = deque()
             slices.append(_Slice(number))
         newest = slices[-1]
         newest.last = now
@@ -53,7 +59,7 @@ class RollingCount:
             self.total -= slices.popleft().count
 
     def clear(self) -> None:
-        self._slices.clear()
+        self._slices = _NONE
         self.total = 0
 
     def __len__(self) -> int:

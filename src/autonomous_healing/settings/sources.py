@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
+from itertools import accumulate
 from pathlib import Path
 
 from autonomous_healing.endpoint_healing.catalog import SOURCE_IDS, mount_of, segment_of
@@ -18,6 +19,9 @@ _ID = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 #: What needs no escaping in a path: a mount is compared as it is written.
 _SEGMENT = re.compile(r"[A-Za-z0-9._~-]+")
+
+#: Below /api, and whose it is: the known sources are called by two names each.
+_SEGMENTS = {name: source for source in SOURCE_IDS for name in (source, segment_of(source))}
 
 
 def source_faults(settings: Settings) -> Iterator[Fault]:
@@ -50,7 +54,7 @@ def _raw(path: str, source: str, one: SourceSettings) -> Iterator[Fault]:
         yield Fault(path, "an id has 1 to 41 small letters, digits and _, a letter first")
     elif source in RESERVED:
         yield Fault(path, "this id is reserved")
-    elif owner := _segments().get(segment_of(source)):
+    elif owner := _SEGMENTS.get(segment_of(source)):
         yield Fault(path, f"{segment_of(source)!r} is how {owner} is called on the proxy")
     if len(one.hosts) != 1:
         yield Fault(f"{path}.hosts", f"a raw source has one host, not {len(one.hosts)}")
@@ -58,11 +62,6 @@ def _raw(path: str, source: str, one: SourceSettings) -> Iterator[Fault]:
         yield Fault(f"{path}.keys", "a raw source has none: what callers send is passed on")
     if one.quota:
         yield Fault(f"{path}.quota", "a raw source has none: nothing is known of its limits")
-
-
-def _segments() -> Mapping[str, str]:
-    """Below /api, and whose it is: the known sources are called by two names each."""
-    return {name: source for source in SOURCE_IDS for name in (source, segment_of(source))}
 
 
 def _hosts(path: str, one: SourceSettings) -> Iterator[Fault]:
@@ -104,20 +103,23 @@ def _why_forbidden(host: str, *, allow_private: bool) -> str | None:
 def _mounts(sources: Mapping[str, SourceSettings]) -> Iterator[Fault]:
     """Of the raw sources that answer on the proxy's port, those without a mount before the others."""
     raw = {source: one for source, one in sources.items() if one.kind == "raw"}
-    taken = {f"/api/{name}": source for name, source in _segments().items()}
+    taken = {f"/api/{name}": source for name, source in _SEGMENTS.items()}
     taken |= {
         mount_of(source, one): source for source, one in raw.items() if not one.mount and one.port is None
     }
+    below = {path: mount for mount in reversed(taken) for path in _way_to(mount)}
     for source, one in raw.items():
         if not one.mount:
             continue
         if wrong := _wrong_with(one.mount, alone=one.port is not None):
             yield Fault(f"sources.{source}.mount", wrong)
         elif one.port is None:
-            clash = next((mount for mount in taken if _overlap(mount, one.mount)), None)
+            clash = next((path for path in _way_to(one.mount) if path in taken), below.get(one.mount))
             if clash is not None:
                 yield Fault(f"sources.{source}.mount", f"overlaps with {clash}, where {taken[clash]} answers")
             taken.setdefault(one.mount, source)
+            for path in _way_to(one.mount):
+                below.setdefault(path, one.mount)
 
 
 def _wrong_with(mount: str, *, alone: bool) -> str | None:
@@ -139,9 +141,9 @@ def _wrong_with(mount: str, *, alone: bool) -> str | None:
     return None
 
 
-def _overlap(one: str, other: str) -> bool:
-    """Whether they are the same, or one is below the other."""
-    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+def _way_to(mount: str) -> Iterator[str]:
+    """`/a`, `/a/b` and `/a/b/c` for the last of them."""
+    return accumulate(mount[1:].split("/"), "{}/{}".format, initial="")
 
 
 def _ports(settings: Settings) -> Iterator[Fault]:

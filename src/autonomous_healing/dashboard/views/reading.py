@@ -1,5 +1,6 @@
 """Reads the rooms as they are at this moment."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -73,7 +74,7 @@ class Views:
             status=product_status(statuses, storage_away=away, agent_failed=failed),
             storage="away" if away else "postgres",
             endpoints=endpoints,
-            sources=tuple(self._source_row(source, endpoints) for source in self._sources()),
+            sources=self._source_rows(endpoints),
             numbers=self._numbers(endpoints),
         )
 
@@ -164,10 +165,15 @@ class Views:
         admission = self._rooms.admission
         return tuple(endpoint_health(endpoint, admission) for endpoint in self._rooms.endpoints)
 
-    def _source_row(self, source: Source, endpoints: Sequence[EndpointHealth]) -> SourceHealth:
-        rows = [row for row in endpoints if row.source == source.id]
-        count = self._tally.sources.get(source.id, SourceCount())
-        return source_health(source, rows, count.healing_rate)
+    def _source_rows(self, endpoints: Sequence[EndpointHealth]) -> tuple[SourceHealth, ...]:
+        rows: defaultdict[str, list[EndpointHealth]] = defaultdict(list)
+        for row in endpoints:
+            rows[row.source].append(row)
+        counts = self._tally.sources
+        return tuple(
+            source_health(source, rows[source.id], counts.get(source.id, SourceCount()).healing_rate)
+            for source in self._sources()
+        )
 
     def _numbers(self, endpoints: Sequence[EndpointHealth]) -> Numbers:
         runs, events = self._tally.total(), self._rooms.events()
