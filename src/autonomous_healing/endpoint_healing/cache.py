@@ -84,10 +84,13 @@ class ResponseCache:
             copy.kept_at = max(copy.kept_at, asked_at - copy.response.keeping.age)
 
     def date_back(self, call: Call, age: float) -> None:
-        """The copy has turned out to be older than it looked: at least `age` seconds."""
+        """The copy has turned out to be older than it looked: at least `age` seconds.
+
+        The same bytes must not make it young again.
+        """
         if copy := self._copies.get(call.resource):
-            kept_at = min(copy.kept_at, self._clock.monotonic() - age)
-            copy.kept_at = kept_at
+            copy.kept_at = min(copy.kept_at, self._clock.monotonic() - age)
+            copy.raw = copy.head = b""
 
     def _forget(self, resource: str) -> None:
         if copy := self._copies.pop(resource, None):

@@ -134,7 +134,7 @@ class HealthyPath:
         now = self.clock.monotonic()
         if now - copy.judged_at > VERDICT_LASTS or copy.told != _told(answer.head):
             return None
-        copy.kept_at = start - copy.response.keeping.age
+        copy.kept_at = max(copy.kept_at, start - copy.response.keeping.age)
         return copy
 
     def judged(self, call: Call, sent: Sent, answer: wire.Answer) -> Response | None:
