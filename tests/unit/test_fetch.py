@@ -9,7 +9,7 @@ from tests.clock import ManualClock
 from tests.world import TRUTH, Held, Turn, World, no_answer, said, timed_out, too_large
 
 from autonomous_healing.drills.twins import FaultKind
-from autonomous_healing.endpoint_healing.call import Finding, Response
+from autonomous_healing.endpoint_healing.call import Finding, Response, Trouble
 from autonomous_healing.endpoint_healing.codes import (
     AUTH_REJECTED,
     CALLER_ERROR,
@@ -24,7 +24,7 @@ from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.fetch import LARGE, Hop
 from autonomous_healing.endpoint_healing.freshness import AlwaysOpen
 from autonomous_healing.endpoint_healing.keys import KeyState
-from autonomous_healing.endpoint_healing.upstream import Answer
+from autonomous_healing.endpoint_healing.upstream import Answer, Unanswered
 from autonomous_healing.healing import CannotHeal
 from autonomous_healing.resilience import BreakerState, Deadline
 
@@ -70,9 +70,10 @@ async def test_each_blame_moves_only_what_it_should(turn: Turn, failures: int, f
     assert moved(world, AGGS) == (failures, failures, [first_key.value, "ok"])
 
 
-async def test_an_answer_that_is_larger_than_we_take_is_our_limit_and_nobody_s_fault() -> None:
+@pytest.mark.parametrize("ours", [too_large(), Unanswered(Trouble.NOT_SENT, "too many requests wait for it")])
+async def test_what_only_our_own_limits_forbid_is_nobody_s_fault(ours: Unanswered) -> None:
     world = World()
-    world.upstream.says("https", too_large())
+    world.upstream.says("https", ours)
     for _ in range(20):
         failure = (await world.failed(world.call(AGGS))).failure
         assert failure.blame is Blame.PROXY

@@ -71,6 +71,7 @@ class Trouble(StrEnum):
     SOFT_TIMEOUT = "soft_timeout"  #: the attempt goes on in the background
     UNREACHABLE = "unreachable"
     TOO_LARGE = "too_large"  #: larger than we take
+    NOT_SENT = "not_sent"  #: too many of our own requests wait for the host
 
 
 @dataclass(frozen=True, slots=True)

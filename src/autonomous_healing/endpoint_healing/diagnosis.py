@@ -35,7 +35,7 @@ def _recognise(failure: Failure) -> tuple[str, float]:
             return code, 0.99
         case Failure(trouble=Trouble.TIMED_OUT | Trouble.SOFT_TIMEOUT):
             return TIMEOUT, 0.95
-        case Failure(trouble=Trouble.UNREACHABLE):
+        case Failure(trouble=Trouble.UNREACHABLE | Trouble.NOT_SENT):
             return UNREACHABLE, 0.9
         case Failure(trouble=Trouble.TOO_LARGE):
             return TOO_LARGE, 0.99

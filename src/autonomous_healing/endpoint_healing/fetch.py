@@ -335,6 +335,9 @@ class Fetcher:
         if failure.trouble is Trouble.TIMED_OUT and self._is_haste(call, seconds):
             breaker.release_trial()
             return Blame.CALLER
+        if failure.trouble is Trouble.NOT_SENT:
+            breaker.release_trial()  # a crowd before our own door says nothing of the provider
+            return Blame.PROXY
         blame = blame_for(code, another_key_works=keys.can_rotate(endpoint.name, failure.key_alias))
         match blame:
             case Blame.CALLER | Blame.KEY | Blame.PROXY:

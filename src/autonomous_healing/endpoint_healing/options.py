@@ -143,7 +143,7 @@ class HealingSettings(Options):
         64, ge=1, le=10_000, description="Connections to one host of a source at most."
     )
     waiting_per_host: int = Field(
-        256, ge=0, le=100_000, description="Requests that may wait for a connection to one host."
+        1024, ge=0, le=100_000, description="Requests that may wait for a connection to one host."
     )
     retry_budget: RetryBudgetSettings = Field(
         default_factory=RetryBudgetSettings, description="Bound on extra calls to one source."

@@ -35,7 +35,7 @@ class UpstreamLimits:
     max_body: int  #: bytes of an answer, compressed or not
     connect_seconds: float = 2.0
     per_host: int = 64  #: connections
-    waiting: int = 256  #: requests that wait for one of them
+    waiting: int = 1024  #: requests that wait for one of them
 
 
 class Route:
@@ -128,6 +128,8 @@ def unanswered(error: WireError, seconds: float) -> Unanswered:
     if error.too_large:
         return Unanswered(Trouble.TOO_LARGE, str(error))
     match error.phase:
+        case Phase.WAIT:
+            return Unanswered(Trouble.NOT_SENT, str(error))
         case Phase.CONNECT:
             return Unanswered(Trouble.UNREACHABLE, f"connection failed: {error}")
         case Phase.TLS:
