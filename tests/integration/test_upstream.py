@@ -127,6 +127,7 @@ GZIP = gzip.compress(b"x" * 1000)
         (GZIP, b"br", "answer in a content coding that was not asked for"),
         (GZIP, b"gzip, gzip", "answer in a content coding that was not asked for"),
     ],
+    ids=["no gzip", "cut", "wrong sum", "more behind it", "two of them", "unknown", "packed twice"],
 )
 @on_uvloop
 async def test_what_cannot_be_unpacked_is_no_answer(body: bytes, coding: bytes, why: str) -> None:
