@@ -26,32 +26,39 @@ def load_settings(path: Path | None, environ: Mapping[str, str], **overrides: An
     Raises `BadSettings`, also for a file that is not there.
     """
     origin = str(path) if path else "defaults"
+    variables = dict(_from_environment(environ))
+    # By way of JSON, where strict types still take a list for a tuple and 5 for 5.0. What the file was read
+    # into is gone by then: of thousands of sources, its memory would stay behind in pieces.
+    document = msgspec.json.encode(_tree(path, variables, overrides))
+    try:
+        return _validated(document, origin)
+    except BadSettings as bad:
+        raise BadSettings(origin, [_traced(fault, variables) for fault in bad.faults]) from None
+
+
+def _tree(path: Path | None, variables: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     tree = _defaults()
     if path is not None:
         _merge(tree, _parsed(path, _text_of(path)))
-    variables = dict(_from_environment(environ))
     for variable, value in variables.items():
         _put(tree, _path_of(variable), value)
     for name, value in overrides.items():
         if value is not None:
             _put(tree, name.split("__"), value)
-    try:
-        return _validated(tree, origin)
-    except BadSettings as bad:
-        raise BadSettings(origin, [_traced(fault, variables) for fault in bad.faults]) from None
+    return tree
 
 
 def _defaults() -> dict[str, Any]:
     return Settings().model_dump(mode="json", by_alias=True)
 
 
-def _validated(tree: Mapping[str, Any], origin: str) -> Settings:
+def _validated(document: bytes, origin: str) -> Settings:
     try:
-        # By way of JSON, where strict types still take a list for a tuple and 5 for 5.0.
-        settings = Settings.model_validate_json(msgspec.json.encode(tree))
+        settings = Settings.model_validate_json(document)
     except ValidationError as error:
         found = faults_of(error, Settings)
-        raise BadSettings(origin, [*found, *_contradictions_beside(tree, error, found)]) from None
+        beside = _contradictions_beside(msgspec.json.decode(document), error, found)
+        raise BadSettings(origin, [*found, *beside]) from None
     if faults := contradictions(settings):
         raise BadSettings(origin, faults)
     return settings
