@@ -1,7 +1,8 @@
 """On the short way, too, healing begins while an answer may still come, and who leaves takes it all along."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -24,9 +25,13 @@ WAYS = pytest.mark.parametrize("headers", [{}, {"healing_allow": WISH}], ids=["s
 IMPATIENT = {"soft_timeout": {"min": 0.05, "max": 0.05}, "in_request_retries": 0}
 
 
-def slow_street(**how: Any) -> Any:
+@asynccontextmanager
+async def slow_street(**how: Any) -> AsyncIterator[Street]:
     healing = {**IMPATIENT, **how.pop("healing", {})}
-    return street("exchange_rate_api", FlowingClock(), healing=healing, **how)
+    async with street("exchange_rate_api", FlowingClock(), healing=healing, **how) as here:
+        await here.ask("/api/exchange-rate/pair/USD/EUR")  # from now on connections are looked after
+        here.origin.asked.clear()
+        yield here
 
 
 def good(here: Street) -> bytes:
@@ -143,18 +148,9 @@ async def test_a_source_may_have_less_time_than_patience_is(headers: dict[str, A
     assert (health.total, health.failed) == (1, 1)
 
 
-def running(here: Street) -> set[asyncio.Task[Any]]:
-    """What runs although nobody asks anything."""
-    source = here.house.endpoint(PLACE).source
-    here.house.parts.upstream.route(
-        source, source.hosts[0]
-    )  # keeping house begins with the first way there is
-    return asyncio.all_tasks()
-
-
 async def leave(here: Street, when: Callable[[], object], *, target: str = LATEST, **headers: Any) -> None:
     """Ask, and hang up as soon as something is so; until nothing of it is left."""
-    tasks = running(here)
+    tasks = asyncio.all_tasks()
     async with here.house.line() as line:
         await line.send(request(target, **headers))
         await eventually(when)
@@ -165,7 +161,7 @@ async def leave(here: Street, when: Callable[[], object], *, target: str = LATES
 @WAYS
 @on_uvloop
 async def test_who_leaves_takes_the_question_back(headers: dict[str, Any]) -> None:
-    async with street("exchange_rate_api", FlowingClock()) as here:
+    async with slow_street(healing={"soft_timeout": {"min": 5.0, "max": 5.0}}) as here:
         for _ in range(6):
             held = Held(b"")
             here.provider.turns.append(held)
@@ -205,7 +201,7 @@ async def test_who_leaves_during_a_healing_ends_it(headers: dict[str, Any]) -> N
 @on_uvloop
 async def test_who_leaves_at_the_very_moment_of_a_bad_answer_leaves_nothing_behind() -> None:
     async with slow_street() as here:
-        tasks = running(here)
+        tasks = asyncio.all_tasks()
         here.provider.turns.append(Held(b""))
         async with here.house.line() as line:
             await line.send(request(LATEST))
