@@ -132,9 +132,11 @@ async def test_a_good_answer_of_a_worker_is_the_copy_that_heals_at_the_owner(
 ) -> None:
     pids = workers_of(product)
     async with callers_of(port_of(product), pids_of(product)) as callers:
-        good = await on_its_own(callers[pids[0]], "/api/exchange-rate/latest/CHF")
+        await on_its_own(callers[pids[0]])
         cache = product.application.parts.cache
-        await eventually(lambda: len(cache) > 0)
+        before = len(cache)
+        good = await callers[pids[0]].ask("/api/exchange-rate/latest/CHF")
+        await eventually(lambda: len(cache) == before + 1)
         stage.lay([Fault(kind=FaultKind.OUTAGE, source="exchange_rate_api")])
         for caller in callers.values():
             healed = await caller.ask("/api/exchange-rate/latest/CHF")

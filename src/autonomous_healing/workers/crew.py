@@ -109,7 +109,7 @@ class Crew:
         self._folder = Path()
         self._servers: list[wire.Server] = []
         self._listening: asyncio.Server | None = None
-        self._talks: set[asyncio.Task[None]] = set()
+        self._talks: dict[asyncio.Task[None] | None, Channel[FromWorker, FromOwner]] = {}
         self._draining = False
 
     @property
@@ -181,9 +181,10 @@ class Crew:
         """After `drain`: the sockets, and their folder."""
         if self._listening is not None:
             self._listening.close()
-        for task in list(self._talks):
-            task.cancel()
-        await asyncio.gather(*self._talks, return_exceptions=True)
+        for task, channel in list(self._talks.items()):
+            await channel.close()  # which ends the talk; to cancel it would be taken for a fault of ours
+            if task is not None:
+                await asyncio.wait({task}, timeout=_GRACE)
         for process in self._processes:
             _signal(process, signal.SIGKILL)
         await _ended(self._processes, _GRACE)
@@ -219,10 +220,8 @@ class Crew:
     async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One worker, from its hello to its end."""
         task = asyncio.current_task()
-        if task is not None:
-            self._talks.add(task)
-            task.add_done_callback(self._talks.discard)
         channel: Channel[FromWorker, FromOwner] = Channel(reader, writer, _MESSAGES)
+        self._talks[task] = channel
         try:
             said = aiter(channel)
             seat = await self._seat_for(said, writer)
@@ -235,6 +234,7 @@ class Crew:
         except BrokenChannel as broken:
             log.warning("worker_refused", extra={"reason": str(broken)})
         finally:
+            self._talks.pop(task, None)
             await channel.close()
 
     async def _seat_for(self, said: AsyncIterator[FromWorker], writer: asyncio.StreamWriter) -> _Seat | None:
