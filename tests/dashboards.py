@@ -20,6 +20,7 @@ from autonomous_healing.endpoint_healing.catalog import build_endpoints, default
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.fidelity import Fidelity, Policy
 from autonomous_healing.endpoint_healing.freshness import Sessions
+from autonomous_healing.endpoint_healing.observations import Timing
 from autonomous_healing.endpoint_healing.options import HealingSettings, SourceSettings
 from autonomous_healing.endpoint_healing.trail import EndpointReport, Trail
 from autonomous_healing.healing import Attempt, Diagnosis, HealingReport, Journal, Outcome, Severity
@@ -40,6 +41,7 @@ class World:
     agents: list[AgentStatus] = field(default_factory=list)
     events: WriterCounts = NO_EVENTS
     sources: Mapping[str, SourceSettings] = field(default_factory=default_sources)
+    timings: list[Timing] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         clock, settings, sources = self.clock, HealingSettings(), self.sources
@@ -70,6 +72,7 @@ class World:
             database=Database(DatabaseSettings(mode="external", dsn="postgresql://nowhere/none"), clock),
             events=lambda: self.events,
             spool_bytes=lambda: 4096,
+            timings=lambda: self.timings,
             missing=lambda: tuple(self.missing),
             clock=clock,
             started_at=clock.now(),

@@ -176,6 +176,7 @@ class Application:
                 database=self.database,
                 events=lambda: self.writer.counts,
                 spool_bytes=lambda: self._spool.size,
+                timings=lambda: self.healthy_path.timings(),
                 missing=self.missing,
                 clock=clock,
                 started_at=self.started_at,

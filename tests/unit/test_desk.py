@@ -62,8 +62,8 @@ def test_good_answers_of_workers_count_like_own_ones() -> None:
     health = office.parts.admission.window(office.endpoints[LATEST]).read()
     assert (health.total, health.failed, health.felt) == (2, 0, {"fresh": 2})
     assert health.average_seconds == 0.2
-    [(_, counts)] = office.path.histograms()
-    assert sum(counts) == 2
+    [timing] = office.path.timings()
+    assert (sum(timing.counts), timing.seconds) == (2, 0.4)
 
 
 def test_a_raw_source_may_fail_at_workers() -> None:

@@ -340,15 +340,18 @@ async def test_a_crowd_shares_the_second_healing_until_it_is_over(worlds: list[W
     assert window.read().felt == {"stale": 2}
 
 
-async def test_histograms_are_those_of_endpoints_whatever_the_host(worlds: list[World]) -> None:
+async def test_timings_are_those_of_endpoints_whatever_the_host(worlds: list[World]) -> None:
     one = await way(worlds)
     first, second = one.world.endpoint(CHART).source.hosts
     one.path.note(one.ask_for(CHART, first), 0.001)
     one.path.note(one.ask_for(CHART, second), 0.001)
     one.path.count_elsewhere(one.world.endpoint(CHART), [0.001, 1.0])
     one.ask_for("fred_api/series")
-    told = {endpoint.place: counts for endpoint, counts in one.path.histograms()}
-    assert (told[CHART][10], told[CHART][20], sum(told["fred_api/series"])) == (3, 1, 0)
+    told = {timing.endpoint.place: timing for timing in one.path.timings()}
+    counts = told[CHART].counts
+    assert (counts[10], counts[20], sum(counts)) == (3, 1, 4)
+    assert told[CHART].seconds == pytest.approx(1.003)
+    assert (sum(told["fred_api/series"].counts), told["fred_api/series"].seconds) == (0, 0.0)
     assert list(told) == [CHART, "fred_api/series"]
 
 

@@ -3,7 +3,8 @@
 Only what is counted today is here; rates of a sliding window are no counters and stay in the API.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import (
@@ -16,9 +17,13 @@ from prometheus_client.registry import Collector
 
 from autonomous_healing.dashboard.tally import EDGES, Spread, Tally
 from autonomous_healing.dashboard.views import Views
+from autonomous_healing.endpoint_healing.observations import BUCKETS
 from autonomous_healing.resilience import BreakerState
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+#: Upper edges in seconds of what endpoint healing counts by powers of two; its last bucket has none.
+POWERS = [2**n / 1e6 for n in range(BUCKETS)]
 
 BREAKER_LEVEL = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
@@ -40,6 +45,7 @@ class Measures(Collector):
         return ()
 
     def collect(self) -> Iterator[Metric]:
+        yield self._upstream()
         yield self._outcomes()
         yield _histogram("healing_detection_seconds", "Failing exchange to diagnosis.", self._tally.detection)
         yield _histogram("healing_seconds", "Diagnosis to cure.", self._tally.healing)
@@ -50,6 +56,17 @@ class Measures(Collector):
         yield GaugeMetricFamily(
             "healing_db_spool_bytes", "Events that wait on disk.", value=self._views.spool_bytes()
         )
+
+    def _upstream(self) -> Metric:
+        family = HistogramMetricFamily(
+            "healing_upstream_seconds",
+            "Plain questions that were answered well at once, by what they took upstream.",
+            labels=("source", "endpoint"),
+        )
+        for one in self._views.timings():
+            labels = (one.endpoint.source.id, one.endpoint.name)
+            family.add_metric(labels, _cumulative(POWERS, one.counts), one.seconds)
+        return family
 
     def _outcomes(self) -> Metric:
         family = CounterMetricFamily(
@@ -92,9 +109,10 @@ class Measures(Collector):
 
 
 def _histogram(name: str, sentence: str, spread: Spread) -> Metric:
-    buckets: list[tuple[str, float]] = []
-    below = 0
-    for edge, count in zip((*map(str, EDGES), "+Inf"), spread.counts, strict=True):
-        below += count
-        buckets.append((edge, below))
+    buckets = _cumulative(EDGES, spread.counts)
     return HistogramMetricFamily(name, sentence, buckets=buckets, sum_value=spread.seconds)
+
+
+def _cumulative(edges: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
+    """All up to each edge; of `counts`, the last has none."""
+    return list(zip((*map(str, edges), "+Inf"), accumulate(counts), strict=True))

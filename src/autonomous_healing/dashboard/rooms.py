@@ -11,6 +11,7 @@ from autonomous_healing.database.writer import WriterCounts
 from autonomous_healing.endpoint_healing.admission import Admission
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.healer import EndpointHealer
+from autonomous_healing.endpoint_healing.observations import Timing
 from autonomous_healing.healing import Journal
 from autonomous_healing.learning import NestedLearner
 from autonomous_healing.resilience import Clock
@@ -31,6 +32,7 @@ class Rooms:
     database: Database
     events: Callable[[], WriterCounts]  #: what became of all events so far
     spool_bytes: Callable[[], int]  #: events that wait on disk
+    timings: Callable[[], Sequence[Timing]]  #: of good answers, by endpoint
     missing: Callable[[], Sequence[str]]  #: what is not up yet; empty when the product is ready
     clock: Clock
     started_at: datetime

@@ -1,6 +1,8 @@
 """What the healthy path saw: noted in passing, counted later."""
 
 from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from operator import add
 
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.health import HealthWindow
@@ -21,7 +23,7 @@ def bucket_of(seconds: float) -> int:
 class Target:
     """One host of one endpoint, with everything that is asked before a call and told after it."""
 
-    __slots__ = ("breaker", "budget", "endpoint", "histogram", "host", "patience", "place", "window")
+    __slots__ = ("breaker", "budget", "endpoint", "histogram", "host", "patience", "place", "spent", "window")
 
     def __init__(
         self,
@@ -40,6 +42,21 @@ class Target:
         self.budget = budget
         self.patience = patience  #: seconds until healing begins although an answer may still come
         self.histogram = [0] * (BUCKETS + 1)
+        self.spent = 0.0  #: seconds, by all that is in the histogram and was counted since
+
+
+@dataclass(slots=True)
+class Timing:
+    """How long the good answers of an endpoint took."""
+
+    endpoint: Endpoint
+    counts: list[int] = field(default_factory=lambda: [0] * (BUCKETS + 1))  #: a histogram
+    seconds: float = 0.0  #: of all together
+
+    def add(self, target: Target) -> None:
+        """Those of one more host."""
+        self.counts[:] = map(add, self.counts, target.histogram)
+        self.seconds += target.spent
 
 
 class Observations:
@@ -80,6 +97,7 @@ class Observations:
 
     def tell(self, target: Target, seconds: list[float]) -> None:
         """Good answers, to those who count them."""
+        target.spent += sum(seconds)
         target.window.record_successes(seconds)
         target.window.record_felt("fresh", len(seconds))
         target.breaker.record_successes(len(seconds))

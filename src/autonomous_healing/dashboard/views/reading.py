@@ -40,6 +40,7 @@ from autonomous_healing.dashboard.views.listings import (
 )
 from autonomous_healing.dashboard.views.running import AgentRow, QuotaRow, agent_row, breaker_row
 from autonomous_healing.endpoint_healing.endpoints import Source
+from autonomous_healing.endpoint_healing.observations import Timing
 from autonomous_healing.endpoint_healing.trail import Trail
 
 
@@ -157,6 +158,10 @@ class Views:
 
     def spool_bytes(self) -> int:
         return self._rooms.spool_bytes()
+
+    def timings(self) -> Sequence[Timing]:
+        """How long plain questions took that were answered well at once."""
+        return self._rooms.timings()
 
     def _sources(self) -> tuple[Source, ...]:
         return tuple({endpoint.source.id: endpoint.source for endpoint in self._rooms.endpoints}.values())
