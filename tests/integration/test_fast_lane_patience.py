@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.clock import FlowingClock
-from tests.eventually import eventually
+from tests.eventually import CLOCK, eventually
 from tests.lanes import WISH, Held, Street, json_in, request, said, street
 from tests.wire_origins import on_uvloop
 
@@ -209,6 +209,26 @@ async def test_who_leaves_at_the_very_moment_of_a_bad_answer_leaves_nothing_behi
             # Both in one turn of the loop, the end of the client first.
             line.close()
             here.origin.asked[0].line.socket.send(said(b"{}", status=b"500 Oops"))
+        await eventually(lambda: asyncio.all_tasks() <= tasks | here.origin.talking)
+    assert here.house.reports == []
+
+
+@on_uvloop
+async def test_who_leaves_at_the_very_moment_when_patience_ends_takes_the_question_back() -> None:
+    async with slow_street() as here:
+        tasks = asyncio.all_tasks()
+        held = Held(b"")
+        here.provider.turns.append(held)
+        async with here.house.line() as line:
+            await line.send(request(LATEST))
+            await eventually(held.has_come)
+            # The loop hears of both at once, of the end of the client first.
+            line.close()
+            over = CLOCK.monotonic() + 0.1
+            while CLOCK.monotonic() < over:
+                pass
+        async with asyncio.timeout(2.0):
+            assert await here.origin.asked[0].line.ended()
         await eventually(lambda: asyncio.all_tasks() <= tasks | here.origin.talking)
     assert here.house.reports == []
 
