@@ -119,7 +119,13 @@ class Application:
         self.endpoints = build_endpoints(settings.sources)
         self.secrets = secrets_of(settings.sources, environ)
         self.parts = build_parts(
-            self.endpoints, settings.sources, self.secrets, settings.healing, hours, clock
+            self.endpoints,
+            settings.sources,
+            self.secrets,
+            settings.healing,
+            hours,
+            clock,
+            settings.server.body_stall_seconds,
         )
         guard = Guard(settings.safety, FailSafe(settings.safety.mode))
         self.learner = NestedLearner(settings.learning, random.Random(self._rng.random()))

@@ -19,7 +19,9 @@ async def test_a_rush_beyond_all_waiting_room_moves_no_window_and_opens_no_circu
     async with street("yahoo_finance", healing=narrow) as here:
         held = Held(said(here.provider.truth(UPSTREAM)))
         here.provider.turns.append(held)
-        callers = [asyncio.create_task(here.ask(CHART)) for _ in range(20)]
+        callers = [asyncio.create_task(here.ask(CHART))]
+        await eventually(held.has_come)
+        callers += [asyncio.create_task(here.ask(CHART)) for _ in range(19)]
         await eventually(lambda: sum(caller.done() for caller in callers) == 17)
         held.let_go()
         answers = await asyncio.gather(*callers)

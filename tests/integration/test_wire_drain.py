@@ -174,7 +174,6 @@ async def test_who_connects_just_then_is_served_and_later_refused() -> None:
             refused.connect((HERE, port))
 
 
-@pytest.mark.xfail(strict=True, reason="who connects while the server stops may idle as if it did not")
 @on_uvloop
 async def test_who_connects_just_then_and_says_nothing_is_not_waited_for() -> None:
     async with serving(echo, QUICK) as server:
@@ -260,7 +259,6 @@ async def test_who_is_slow_to_read_gets_the_last_answer_whole() -> None:
         assert await drained < 5.0
 
 
-@pytest.mark.xfail(strict=True, reason="once the client has read it, the connection may idle as ever")
 @on_uvloop
 async def test_who_is_slow_to_read_an_answer_from_before_does_not_hold_it_up() -> None:
     later = Later()
@@ -300,9 +298,6 @@ async def test_a_handler_that_never_answers_is_not_waited_for(
             await line.answer()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the connection ends in good order, as if that were the end of the body"
-)
 @on_uvloop
 async def test_a_stream_that_is_not_waited_for_does_not_look_whole() -> None:
     """With the old version only a reset says so."""

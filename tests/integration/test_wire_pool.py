@@ -2,9 +2,14 @@
 
 import asyncio
 import socket
-from collections.abc import Sequence
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Thread
 
 import pytest
+from tests.certificates import Authority
 from tests.eventually import eventually
 from tests.wire_origins import (
     ANYWHERE,
@@ -184,7 +189,6 @@ async def test_an_idle_connection_ends_when_anything_comes(unasked: bytes) -> No
         assert (await asker.ask(b"/second")).body == b"/second"
 
 
-@pytest.mark.xfail(strict=True, reason="a connection with something unread goes to the next who waits")
 @on_both_loops
 async def test_who_waits_does_not_get_what_came_behind_the_answer_before() -> None:
     """The urgent byte makes the kernel hand out both answers one by one, though both are there at once."""
@@ -256,6 +260,30 @@ async def test_a_request_is_never_sent_a_third_time() -> None:
         await asker.ask(b"/first")
         assert (await asker.fails(b"/again")).phase is Phase.HEAD
         assert origin.targets == [b"/first", b"/again", b"/again"]
+
+
+@on_both_loops
+async def test_a_request_is_never_sent_a_third_time_though_another_stale_connection_is_free() -> None:
+    """That one becomes free while the new one is still being made."""
+    held = Held()
+
+    async def script(asked: Asked) -> None:
+        if asked.target != b"/again":
+            await held(asked)
+            return
+        held.let(b"/busy")
+        raise Cut
+
+    async with listening(script) as origin, asking(origin.port) as asker:
+        both = [begun(asker, b"/one"), begun(asker, b"/other")]
+        await eventually(lambda: len(origin.asked) == 2)
+        held.let(b"/one", b"/other")
+        await bodies(*both)
+        busy = begun(asker, b"/busy")
+        await eventually(lambda: b"/busy" in origin.targets)
+        assert (await asker.fails(b"/again")).phase is Phase.HEAD
+        assert await bodies(busy) == [b"/busy"]
+        assert origin.targets.count(b"/again") == 2
 
 
 @on_uvloop
@@ -335,7 +363,6 @@ async def test_waiting_for_a_connection_has_an_end() -> None:
         assert origin.targets == [b"/one"]
 
 
-@pytest.mark.xfail(strict=True, reason="it is told as a failure to connect")
 @on_uvloop
 async def test_waiting_for_a_connection_is_no_fault_of_connecting() -> None:
     async with listening(Held()) as origin, asking(origin.port, ONE_LINE) as asker:
@@ -361,7 +388,6 @@ async def test_more_than_may_wait_are_refused_at_once() -> None:
         assert origin.targets == targets
 
 
-@pytest.mark.xfail(strict=True, reason="who has given up is counted among those who wait")
 @on_uvloop
 async def test_who_has_given_up_takes_nobodys_place() -> None:
     held = Held()
@@ -512,7 +538,7 @@ async def test_stopping_fails_who_is_still_connecting() -> None:
     "connections",
     [
         64,
-        pytest.param(1, marks=pytest.mark.xfail(strict=True, reason="only the first who waits is told")),
+        1,
     ],
 )
 @on_both_loops
@@ -543,3 +569,42 @@ async def test_each_origin_has_connections_of_its_own() -> None:
         await asyncio.gather(asker.ask(b"/one"), other.ask(b"/other"))
         assert (origin.targets, second.targets) == ([b"/one"], [b"/other"])
         assert (asker.place.idle, other.place.idle) == (1, 1)
+
+
+# Through TLS.
+
+
+@contextmanager
+def encrypted(context: ssl.SSLContext) -> Iterator[int]:
+    """An origin in a thread of its own, so that what it says right behind the handshake is soon there."""
+
+    def converse(end: socket.socket) -> None:
+        with suppress(OSError), context.wrap_socket(end, server_side=True) as line:
+            while b"\r\n\r\n" not in line.recv(65_536):
+                pass
+            line.sendall(answer(b"whole", b"Connection: close"))
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                converse(door.accept()[0])
+
+    with socket.create_server((HERE, 0), backlog=128) as door:
+        thread = Thread(target=accept)
+        thread.start()
+        try:
+            yield door.getsockname()[1]
+        finally:
+            door.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@on_both_loops
+async def test_what_tls_sends_behind_its_handshake_is_nothing_unasked(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    options = DialOptions(allow_private=True, ca_file=authority.file)
+    with encrypted(authority.valid("api.example")) as port:
+        async with asking(port, options=options) as asker:
+            asker.origin = asker.origin._replace(scheme="https")
+            for _ in range(20):
+                assert (await asker.ask()).body == b"whole"

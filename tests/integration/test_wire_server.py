@@ -137,10 +137,8 @@ async def test_answers_without_a_body_have_none() -> None:
 @pytest.mark.parametrize(
     "length",
     [
-        pytest.param(
-            None, marks=pytest.mark.xfail(strict=True, reason="the body of a streamed answer is sent")
-        ),
-        pytest.param(4, marks=pytest.mark.xfail(strict=True, reason="the body of a streamed answer is sent")),
+        None,
+        4,
     ],
 )
 @on_uvloop
@@ -367,12 +365,7 @@ async def test_who_never_reads_is_dropped(close: bytes) -> None:
 @pytest.mark.parametrize(
     "close",
     [
-        pytest.param(
-            b"Connection: close",
-            marks=pytest.mark.xfail(
-                strict=True, reason="the last answer has a limit in all, progress or not"
-            ),
-        ),
+        b"Connection: close",
         b"Connection: keep-alive",
     ],
 )
@@ -433,9 +426,6 @@ async def test_who_never_reads_a_stream_stops_it_and_is_dropped(version: bytes) 
         assert (streams[0].gone, server.in_flight) == (1, 0)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the connection ends in good order, as if that were the end of the body"
-)
 @on_both_loops
 async def test_a_stream_that_is_dropped_does_not_look_whole() -> None:
     """With the old version only a reset says so."""

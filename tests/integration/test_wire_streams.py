@@ -179,7 +179,6 @@ async def test_a_large_answer_that_breaks_off_is_not_whole_for_the_client(
         assert way.endings[0].phase in (Phase.BODY, Phase.FRAMING)
 
 
-@pytest.mark.xfail(strict=True, reason="when the client is cut off, that counts as its leaving")
 @on_uvloop
 async def test_the_end_is_told_once() -> None:
     async def script(asked: Asked) -> None:
@@ -262,7 +261,6 @@ async def test_an_answer_that_moves_may_last_longer_than_the_deadline() -> None:
         assert len((await line.answer()).body) == 70_000
 
 
-@pytest.mark.xfail(strict=True, reason="the time runs though reading was stopped for the client's sake")
 @on_both_loops
 async def test_a_client_that_takes_its_time_gets_all_of_it() -> None:
     """What had been held is already too much for it."""
@@ -278,7 +276,6 @@ async def test_a_client_that_takes_its_time_gets_all_of_it() -> None:
         assert await line.chunks() == whole
 
 
-@pytest.mark.xfail(strict=True, reason="it stays paused, and no answer on it is ever read")
 @on_both_loops
 async def test_a_connection_that_waited_for_a_client_is_good_for_the_next() -> None:
     """The end of the answer comes with what is too much for the client."""
@@ -411,7 +408,6 @@ async def test_half_an_upload_is_never_a_whole_one(
             assert len(origin.lines) == len(way.endings) == (size > UPLOADS.buffer_bytes)
 
 
-@pytest.mark.xfail(strict=True, reason="while nothing is read from a client its leaving is not seen")
 @on_both_loops
 async def test_a_client_that_breaks_off_while_it_is_held_back_is_noticed() -> None:
     """A mere close cannot be: it waits in the client's kernel behind what is not read."""
@@ -554,7 +550,6 @@ async def sent_until_held_back(line: Line, origin: RawOrigin) -> "asyncio.Task[N
     return sending
 
 
-@pytest.mark.xfail(strict=True, reason="it stays held back while it is given time to read")
 @on_both_loops
 async def test_a_client_that_was_held_back_can_end_its_upload_and_read_the_answer() -> None:
     refusing = Refusing()
@@ -569,7 +564,6 @@ async def test_a_client_that_was_held_back_can_end_its_upload_and_read_the_answe
         assert (await line.answer()).status == 413
 
 
-@pytest.mark.xfail(strict=True, reason="it is closed in good order, which waits for the origin to read")
 @on_both_loops
 async def test_an_origin_that_answers_and_never_reads_does_not_keep_the_connection() -> None:
     refusing = Refusing()

@@ -117,7 +117,7 @@ def test_an_answer_counts_when_it_is_whole(raw: bytes, status: int | None, reusa
     assert idle == int(reusable)
 
 
-@pytest.mark.parametrize("size", [16_383, 16_384, 16_385])
+@pytest.mark.parametrize("size", [4095, 4096, 4097])
 def test_the_longest_trailer_does_not_depend_on_how_it_comes(size: int) -> None:
     raw = b"0\r\nX: %b\r\n\r\n" % (b"a" * (size - 3))
     assert read_chunks([raw[:-3], raw[-3:]]) == read_chunks([raw])

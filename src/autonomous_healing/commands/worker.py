@@ -68,10 +68,11 @@ def on_signals() -> asyncio.Event:
 def _duties(folder: Path, settings: Settings, orders: Configuration, clock: SystemClock) -> Duties:
     sources = _with_ports(settings.sources, orders.ports)
     hours = AlwaysOpen() if orders.sessions is None else Sessions(orders.sessions)
-    parts: EndpointParts = build_parts(
-        build_endpoints(sources), sources, orders.secrets, settings.healing, hours, clock
-    )
     server = settings.server.model_copy(update={"proxy_port": orders.port})
+    stall = server.body_stall_seconds
+    parts: EndpointParts = build_parts(
+        build_endpoints(sources), sources, orders.secrets, settings.healing, hours, clock, stall
+    )
     return Duties(folder=str(folder), door=build_door(server), healing=settings.healing, parts=parts)
 
 

@@ -29,16 +29,22 @@ class ServerSettings(Options):
         description="Bytes above which an answer is handed on as it comes, unjudged.",
     )
     max_connections: int = Field(
-        10_000, ge=1, le=1_000_000, description="Connections to the proxy at most, in each process."
+        10_000,
+        ge=1,
+        le=1_000_000,
+        description="Connections at most to each of the proxy's ports, in each process.",
     )
     max_connections_per_address: int = Field(
-        4096, ge=1, le=1_000_000, description="Connections from one address at most, in each process."
+        4096,
+        ge=1,
+        le=1_000_000,
+        description="Connections from one address at most, to each port and in each process.",
     )
     max_in_flight: int = Field(
         2048,
         ge=1,
         le=1_000_000,
-        description="Requests under way at most, in each process; one more is 503 at once.",
+        description="Requests under way at most, at each port and in each process; one more is 503 at once.",
     )
     head_seconds: float = Field(
         10.0, gt=0, le=300, description="Seconds in which the head of a request must have come."

@@ -64,8 +64,12 @@ def build_parts(
     settings: HealingSettings,
     hours: MarketHours,
     clock: Clock,
+    stall_seconds: float = 30.0,
 ) -> EndpointParts:
-    """Everything up to asking a provider and judging what it says."""
+    """Everything up to asking a provider and judging what it says.
+
+    `stall_seconds`: how long an answer that streams may stand still.
+    """
     quotas = {source: one.quota for source, one in sources.items()}
     admission = Admission(secrets, quotas, settings, clock)
     cache = ResponseCache(settings.cache, clock)
@@ -74,6 +78,7 @@ def build_parts(
         connect_seconds=settings.connect_timeout,
         per_host=settings.connections_per_host,
         waiting=settings.waiting_per_host,
+        stall_seconds=stall_seconds,
     )
     upstream = Upstream(user_agent=settings.user_agent, limits=limits)
     judges = Judges(

@@ -131,7 +131,7 @@ class HealthyPath:
         if copy is None or answer.head.status != 200 or not copy.head or copy.raw != answer.body:
             return None
         now = self.clock.monotonic()
-        if now - copy.judged_at > VERDICT_LASTS or copy.told != _told(answer.head):
+        if now - copy.judged_at > VERDICT_LASTS or copy.told != telling(answer.head):
             return None
         copy.kept_at = max(copy.kept_at, start - copy.response.keeping.age)
         return copy
@@ -154,7 +154,7 @@ class HealthyPath:
         copy = self._cache.latest(question.resource)
         if copy is not None and copy.response is response:
             copy.judged_at = self.clock.monotonic()
-            copy.told, copy.raw, copy.head = _told(answer.head), answer.body, head
+            copy.told, copy.raw, copy.head = telling(answer.head), answer.body, head
 
     def healed(self, question: Question) -> Healed | None:
         """What was healed a moment ago, for one more caller; where nothing stands in the way, ask instead."""
@@ -224,7 +224,7 @@ class HealthyPath:
         return body.lstrip()[:1] in _OPENING and body.rstrip()[-1:] in _CLOSING
 
 
-def _told(head: wire.AnswerHead) -> tuple[bytes, ...]:
+def telling(head: wire.AnswerHead) -> tuple[bytes, ...]:
     """What of a head matters; worked out once for each head."""
     told: tuple[bytes, ...] | None = head.kept
     if told is None:

@@ -137,7 +137,10 @@ class HealingSettings(Options):
         "autonomous-healing/0.1", min_length=1, description="How we name ourselves upstream."
     )
     connect_timeout: float = Field(
-        2.0, gt=0, le=60, description="Seconds in which a connection to a source must stand, TLS included."
+        2.0,
+        gt=0,
+        le=60,
+        description="Seconds for name and connection to a source, and as many again for TLS.",
     )
     connections_per_host: int = Field(
         64, ge=1, le=10_000, description="Connections to one host of a source at most."

@@ -36,6 +36,7 @@ class UpstreamLimits:
     connect_seconds: float = 2.0
     per_host: int = 64  #: connections
     waiting: int = 1024  #: requests that wait for one of them
+    stall_seconds: float = 30.0  #: without progress in an answer that streams
 
 
 class Route:
@@ -68,7 +69,11 @@ class Upstream:
 
     async def start(self) -> None:
         limits = self.limits
-        self._pool = wire.Pool(wire.PoolLimits(connections=limits.per_host, waiting=limits.waiting))
+        self._pool = wire.Pool(
+            wire.PoolLimits(
+                connections=limits.per_host, waiting=limits.waiting, stall_seconds=limits.stall_seconds
+            )
+        )
 
     async def stop(self) -> None:
         if self._pool is not None:
@@ -123,13 +128,13 @@ def read(answer: wire.Answer, most: int) -> Answer:
 
 def unanswered(error: WireError, seconds: float) -> Unanswered:
     """What the wire says, in the words of this room."""
+    if error.phase is Phase.WAIT:
+        return Unanswered(Trouble.NOT_SENT, f"{error}: too many requests wait for its host")
     if error.timed_out:
         return Unanswered(Trouble.TIMED_OUT, f"no answer within {seconds:.1f}s ({error.phase})")
     if error.too_large:
         return Unanswered(Trouble.TOO_LARGE, str(error))
     match error.phase:
-        case Phase.WAIT:
-            return Unanswered(Trouble.NOT_SENT, str(error))
         case Phase.CONNECT:
             return Unanswered(Trouble.UNREACHABLE, f"connection failed: {error}")
         case Phase.TLS:

@@ -75,7 +75,17 @@ LaneT = TypeVar("LaneT", bound=Lane)
 class PlainAttempt(wire.Asking, Generic[LaneT]):
     """The first attempt at a plain question, for one client: answered at once where it is plainly good."""
 
-    __slots__ = ("_asked", "_exchange", "_given_up", "_key", "_lane", "_question", "_start", "_streaming")
+    __slots__ = (
+        "_asked",
+        "_asked_at",
+        "_exchange",
+        "_given_up",
+        "_key",
+        "_lane",
+        "_question",
+        "_start",
+        "_streaming",
+    )
 
     def __init__(
         self,
@@ -95,6 +105,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         self._question = question
         self._key = key
         self._start = lane.path.clock.monotonic()
+        self._asked_at = now
         self._given_up = False
         self._streaming = False
         exchange.on_gone = self.cancel
@@ -171,4 +182,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         clock = self._lane.path.clock
         began = clock.now() - timedelta(seconds=clock.monotonic() - self._start)
         key = None if self._key is KEYLESS else self._key
-        return Sent(self._question.target.host, key, self._question.endpoint.timeout, began, self._start)
+        timeout = self._question.endpoint.timeout
+        # What passed in our own queue was not the provider's to use.
+        waited = max(0.0, self.sent_at - self._asked_at) if self.sent_at else 0.0
+        return Sent(self._question.target.host, key, max(0.0, timeout - waited), began, self._start)

@@ -13,6 +13,10 @@ from autonomous_healing.wire.origin import Origin
 class Place(Protocol):
     """Where a request waits and is watched."""
 
+    @property
+    def phase(self) -> Phase:
+        """What a request without a connection is waiting for."""
+
     def watch(self, asking: "Asking") -> None:
         """Its time is watched again, until its `due`."""
 
@@ -37,7 +41,18 @@ class Asking:
     `due` is by the loop's clock and bounds all phases together; `overdue` is called when it has passed.
     """
 
-    __slots__ = ("connection", "due", "head", "method", "most", "over", "place", "resent", "upload")
+    __slots__ = (
+        "connection",
+        "due",
+        "head",
+        "method",
+        "most",
+        "over",
+        "place",
+        "resent",
+        "sent_at",
+        "upload",
+    )
 
     def __init__(
         self, method: bytes, head: bytes, due: float, most: int, upload: Upload | None = None
@@ -51,6 +66,7 @@ class Asking:
         self.place: Place | None = None
         self.over = False
         self.resent = False
+        self.sent_at = 0.0  #: by the loop's clock, once it is on a connection
 
     def answered(self, answer: Answer) -> None:
         """The whole answer has come."""
@@ -72,7 +88,8 @@ class Asking:
         """Time is up; the sweeper calls it."""
         if self.over:
             return
-        phase = Phase.CONNECT if self.connection is None else self.connection.phase
+        where = self.connection or self.place
+        phase = Phase.WAIT if where is None else where.phase
         self.cancel()
         self.failed(WireError(phase, "no answer in time", timed_out=True))
 

@@ -14,7 +14,7 @@ _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*")
 _TRAILER_SO_FAR = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]*(?::[\t -~\x80-\xff]*)?\r?")
 
 #: Bytes that a line with a size, and all trailers together, may have.
-_LONGEST_SIZE, _LONGEST_TRAILERS = 300, 16_384
+_LONGEST_SIZE, _LONGEST_TRAILERS = 300, 4096
 
 #: From so many chunks on each must bring so many bytes on average: smaller ones cost more than they bring.
 _MANY, _SMALL = 16_384, 8

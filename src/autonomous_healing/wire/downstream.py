@@ -3,18 +3,16 @@
 import asyncio
 import json
 import math
-import socket
-import struct
 from http import HTTPStatus
-from typing import Protocol, cast
+from typing import cast
 
 from autonomous_healing.wire.bodies import BodyReader, body_of_request
 from autonomous_healing.wire.errors import Malformed
 from autonomous_healing.wire.exchange import Exchange, Upload, whole_head
 from autonomous_healing.wire.heads import LONGEST_REQUEST_HEAD, end_of_head, read_request
-from autonomous_healing.wire.limits import ServerLimits
 from autonomous_healing.wire.message import RequestHead, status_line
-from autonomous_healing.wire.sweeper import Sweeper
+from autonomous_healing.wire.premises import Premises
+from autonomous_healing.wire.sockets import end_by_reset, is_over, not_taken
 
 #: Bytes behind a request that are held before reading stops.
 _MOST_HELD = 65_536
@@ -28,28 +26,10 @@ _LINGER = 2.0
 #: Before a request; some clients end a body with one too many.
 _MOST_EMPTY_LINES = 8
 
+#: Seconds between two looks at a client that is held back.
+_LOOKED_AT = 0.5
+
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class Place(Protocol):
-    """What a connection knows of its server."""
-
-    limits: ServerLimits
-    sweeper: Sweeper
-    in_flight: int
-    draining: bool
-
-    def joined(self, one: "Downstream", address: str) -> bool:
-        """Whether there is room for one more."""
-
-    def left(self, one: "Downstream", address: str) -> None:
-        """The connection is gone."""
-
-    def handle(self, exchange: Exchange) -> None:
-        """Answer it, now or later."""
-
-    def date_line(self) -> bytes:
-        """`date: ...` and the end of the line."""
 
 
 class Downstream(asyncio.Protocol):
@@ -57,11 +37,11 @@ class Downstream(asyncio.Protocol):
 
     __slots__ = (
         "_address", "_blocked", "_chunks", "_closing", "_empty", "_exchange", "_held", "_left", "_loop",
-        "_paused", "_pieces", "_reader", "_request", "_server", "_size", "_stuck_at", "_transport",
-        "_upload", "due",
+        "_paused", "_pieces", "_reader", "_request", "_scanned", "_server", "_size", "_stuck_at",
+        "_transport", "_upload", "due",
     )  # fmt: skip
 
-    def __init__(self, server: Place) -> None:
+    def __init__(self, server: Premises) -> None:
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._address = ""
@@ -71,6 +51,7 @@ class Downstream(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._size = 0
         self._empty = 0
+        self._scanned = 0  #: bytes of a head that is not whole in which no end was found
         self._exchange: Exchange | None = None
         self._upload: Upload | None = None
         self._chunks = False  #: whether the streamed answer goes out in chunks
@@ -85,7 +66,7 @@ class Downstream(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self._address = peer[0] if isinstance(peer, tuple) else ""
-        self.due = self._loop.time() + self._server.limits.idle_seconds
+        self.due = self._loop.time() + self._server.patience
         self._server.sweeper.watch(self)
         if not self._server.joined(self, self._address):
             self._refuse(503, "too many connections", b"retry-after: 1\r\n")
@@ -110,8 +91,9 @@ class Downstream(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             self._server.in_flight -= 1
-            exchange.answered = True
-            exchange.on_gone()
+            was_cut, exchange.answered = exchange.answered, True
+            if not was_cut:
+                exchange.on_gone()
 
     def pause_writing(self) -> None:
         self._blocked = True
@@ -123,7 +105,7 @@ class Downstream(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._blocked = False
         if self._exchange is None:
-            self.due = self._loop.time() + self._server.limits.idle_seconds
+            self.due = self._loop.time() + self._server.patience
             if self._held:
                 self._go_on()
         else:
@@ -134,8 +116,11 @@ class Downstream(asyncio.Protocol):
     def overdue(self) -> None:
         """A limit in time has passed."""
         limits = self._server.limits
-        if self._blocked and not self._closing:
-            waiting = self._transport.get_write_buffer_size()
+        if self._paused and self._exchange is not None and not is_over(self._transport):
+            self._look_again_soon()
+            return
+        if self._blocked:
+            waiting = not_taken(self._transport)
             if waiting != self._stuck_at:
                 self._stuck_at = waiting
                 self.due = self._loop.time() + limits.stall_seconds
@@ -143,7 +128,7 @@ class Downstream(asyncio.Protocol):
                 return
         idle = self._exchange is None and self._reader is None and not self._held
         if idle or self._blocked or self._closing or self._exchange is not None:
-            self._transport.abort()
+            self.abort()
         else:
             self._server.sweeper.watch(self)
             self._refuse(408, "the request did not come in time")
@@ -154,7 +139,9 @@ class Downstream(asyncio.Protocol):
             self.due = min(self.due, self._loop.time() + grace)
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close at once, and let the client see it where something is owed."""
+        if self._exchange is not None or self._transport.get_write_buffer_size():
+            end_by_reset(self._transport)
         self._transport.abort()
 
     def _advance(self, buffer: bytes) -> None:
@@ -168,16 +155,19 @@ class Downstream(asyncio.Protocol):
                     self._empty += 1
                     if self._empty > _MOST_EMPTY_LINES:
                         raise Malformed("nothing but empty lines")
+                    self._scanned = 0
                     buffer = buffer[2:]  # an empty line before a request is ignored (RFC 9112, section 2.2)
-                elif end := end_of_head(buffer, LONGEST_REQUEST_HEAD):
+                elif end := end_of_head(buffer, LONGEST_REQUEST_HEAD, self._scanned):
                     request = read_request(buffer[:end])
                     buffer = buffer[end:]
+                    self._scanned = 0
                     self._empty = 0
                     if request.chunked or request.length:
                         self._begin_body(request)
                     else:
                         self._hand_over(request, b"", None)
                 else:
+                    self._scanned = len(buffer)
                     break
         except Malformed as wrong:
             self._refuse(wrong.status, str(wrong))
@@ -271,14 +261,12 @@ class Downstream(asyncio.Protocol):
 
     def pause(self) -> None:
         """Read no more for now."""
-        self.due = math.inf
         self._pause_reading()
 
     def resume(self) -> None:
         """Read on."""
         if self._paused and not self._closing:
-            self._paused = False
-            self._transport.resume_reading()
+            self._read_on()
             if self._upload is not None:
                 self.due = self._loop.time() + self._server.limits.stall_seconds
 
@@ -286,6 +274,18 @@ class Downstream(asyncio.Protocol):
         if not self._paused:
             self._paused = True
             self._transport.pause_reading()
+        self.due = (
+            self._loop.time() + _LOOKED_AT
+        )  # while nothing is read, nobody tells that the client leaves
+
+    def _look_again_soon(self) -> None:
+        self.due = self._loop.time() + _LOOKED_AT
+        self._server.sweeper.watch(self)
+
+    def _read_on(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
 
     def send(self, exchange: Exchange, head: bytes, body: bytes) -> None:
         keeps = self._keeps_alive(exchange)
@@ -331,10 +331,7 @@ class Downstream(asyncio.Protocol):
     def cut(self, exchange: Exchange) -> None:
         """By a reset: an end of the connection alone may be an end of the body."""
         exchange.answered = True
-        connection = self._transport.get_extra_info("socket")
-        if connection is not None:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._transport.abort()
+        self.abort()
 
     def _keeps_alive(self, exchange: Exchange) -> bool:
         return exchange.request.keeps_alive and self._reader is None and not self._server.draining
@@ -346,8 +343,8 @@ class Downstream(asyncio.Protocol):
         if not keeps:
             self._close()
             return
-        limits = self._server.limits
-        self.due = self._loop.time() + (limits.stall_seconds if self._blocked else limits.idle_seconds)
+        patience = self._server.limits.stall_seconds if self._blocked else self._server.patience
+        self.due = self._loop.time() + patience
         if self._held or self._paused:
             self._loop.call_soon(self._go_on)
 
@@ -363,7 +360,7 @@ class Downstream(asyncio.Protocol):
             return
         self._reader = self._upload = self._request = None
         self.due = self._loop.time() + _LINGER
-        self.resume()
+        self._read_on()
         if self._transport.can_write_eof():
             self._transport.write_eof()
 
@@ -381,9 +378,7 @@ class Downstream(asyncio.Protocol):
         self._pieces = []
         self._reader = self._upload = self._request = None
         self.due = self._loop.time() + _LINGER
-        if self._paused:
-            self._paused = False
-            self._transport.resume_reading()
+        self._read_on()
         if self._transport.can_write_eof():
             self._transport.write_eof()
 

@@ -118,7 +118,9 @@ class Exchange:
 
     def begin(self, head: bytes, length: int | None) -> None:
         """The head of an answer whose body comes by `write`; `length` None when nobody knows it."""
-        if not self.answered:
+        if self.request.method == b"HEAD":
+            self.respond(head)
+        elif not self.answered:
             self._carrier.begin(self, head, length)
 
     def write(self, piece: bytes) -> None:

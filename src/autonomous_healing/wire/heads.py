@@ -19,9 +19,6 @@ END = b"\r\n\r\n"
 LONGEST_REQUEST_HEAD, LONGEST_TARGET, MOST_FIELDS = 32_768, 8192, 100
 LONGEST_ANSWER_HEAD, MOST_ANSWER_FIELDS = 65_536, 250
 
-#: A line that ends in LF alone; what follows could be a head to others.
-_BARE_LF = re.compile(rb"(?<!\r)\n")
-
 #: More digits than any body needs, and few enough for every reader.
 _MOST_DIGITS = 15
 
@@ -53,15 +50,19 @@ class _Gate:
         self.over = True
 
 
-def end_of_head(buffer: bytes, most: int) -> int:
+def end_of_head(buffer: bytes, most: int, scanned: int = 0) -> int:
     """Where the head ends (behind its empty line); 0 while that has not come.
+
+    `scanned`: bytes at the beginning that an earlier call with less has seen; a head that drips is read once.
 
     Raises `Malformed`: 431 for more than `most` bytes. The verdict is the same however they were split.
     """
-    end = buffer.find(END) + len(END)
+    start = max(0, scanned - len(END))
+    end = buffer.find(END, start) + len(END)
     if len(END) <= end <= most:
         return end
-    _refuse_bare_lf(buffer[:most])
+    fresh = buffer[start:most]
+    _refuse_bare_lf(fresh.removeprefix(b"\n") if start else fresh)
     if len(buffer) > most:
         raise Malformed(f"the head is longer than {most} bytes", 431)
     return 0
@@ -135,7 +136,7 @@ _known_answer = lru_cache(_REMEMBERED)(_read_answer)
 
 def _refuse_bare_lf(head: bytes) -> None:
     """Before anything else that may be wrong: a torn head is refused for it as soon as it comes."""
-    if _BARE_LF.search(head):
+    if head.count(b"\n") != head.count(b"\r\n"):
         raise Malformed("a line of the head ends without CR")
 
 

@@ -57,10 +57,6 @@ class RequestHead(Head):
     expects_continue: bool
     host: bytes
 
-    @property
-    def has_body(self) -> bool:
-        return self.chunked or bool(self.length)
-
 
 @dataclass(slots=True)
 class AnswerHead(Head):

@@ -64,6 +64,11 @@ class OriginPool:
     def idle(self) -> int:
         return len(self._idle)
 
+    @property
+    def phase(self) -> Phase:
+        """What a request without a connection is waiting for: one that is being made, or one to get free."""
+        return Phase.CONNECT if self._dialing else Phase.WAIT
+
     def ask(self, asking: Asking) -> None:
         """Send it as soon as a connection is free. What becomes of it is told to `asking`."""
         asking.place = self
@@ -81,9 +86,13 @@ class OriginPool:
             one.close()
             return
         while self._waiting:
-            asking = self._waiting.popleft()
-            if not asking.over:
-                one.send(asking)
+            if self._waiting[0].over:
+                self._waiting.popleft()
+            elif one.is_fresh():
+                one.send(self._waiting.popleft())
+                return
+            else:
+                one.close()
                 return
         one.idle_since = self._loop.time()
         self._idle.append(one)
@@ -119,8 +128,8 @@ class OriginPool:
             return
         try:
             addresses = await self._dialer.look_again()
-        except WireError:
-            return  # a name server that is away says nothing against connections that work
+        except (WireError, OSError, RuntimeError, ValueError):
+            return  # a name that cannot be looked up says nothing against connections that work
         for one in self._all:
             if addresses and one.address not in addresses:
                 one.retired = True
@@ -139,12 +148,17 @@ class OriginPool:
             self._fail(self._waiting.popleft(), WireError(Phase.WAIT, "we are stopping"))
 
     def _wait(self, asking: Asking) -> None:
-        if len(self._waiting) >= self._limits.waiting and self._is_full():
-            self._loop.call_soon(self._fail, asking, WireError(Phase.WAIT, "too many requests wait for it"))
+        if len(self._waiting) >= self._limits.waiting and self._is_full() and not self._made_room():
+            self._loop.call_soon(self._fail, asking, WireError(Phase.WAIT, "no free connection"))
             return
         self._waiting.append(asking)
         if not self._is_full():
             self._start_dialing()
+
+    def _made_room(self) -> bool:
+        """By forgetting those that no longer wait."""
+        self._waiting = deque(one for one in self._waiting if not one.over)
+        return len(self._waiting) < self._limits.waiting
 
     def _is_full(self) -> bool:
         return len(self._all) + len(self._dialing) >= self._limits.connections
@@ -152,12 +166,17 @@ class OriginPool:
     def _start_dialing(self) -> None:
         task = self._loop.create_task(self._dial())
         self._dialing.add(task)
-        task.add_done_callback(self._dialing.discard)
+        task.add_done_callback(self._dialed)
+
+    def _dialed(self, task: asyncio.Task[None]) -> None:
+        self._dialing.discard(task)
+        if not task.cancelled():
+            self._dial_for_those_who_wait()
 
     def _dial_for_those_who_wait(self) -> None:
         while self._waiting and self._waiting[0].over:
             self._waiting.popleft()
-        if len(self._waiting) > len(self._dialing) and not self._is_full():
+        while len(self._waiting) > len(self._dialing) and not self._is_full():
             self._start_dialing()
 
     async def _dial(self) -> None:
@@ -170,8 +189,9 @@ class OriginPool:
             self._tell_one(WireError(Phase.CONNECT, "no connection"))
             return
         connection.address = address
-        if connection.closing:
-            self._tell_one(WireError(Phase.CONNECT, "connection closed at once"))
+        if not connection.is_fresh():
+            connection.close()
+            self._tell_one(WireError(Phase.CONNECT, "closed at once, or spoken to unasked"))
             return
         self._all.add(connection)
         self.release(connection)

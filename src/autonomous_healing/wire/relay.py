@@ -18,7 +18,7 @@ _OURS = frozenset({b"host", b"content-length", b"expect", b"via"})
 WRITTEN_BY_SERVERS = frozenset({b"content-length", b"date"})
 
 #: A client must not speak in the name of a proxy, however it spells that.
-_FORGED = (b"healing-", b"x-forwarded-")
+_FORGED = (b"healing-", b"x-forwarded-", b"forwarded")
 
 #: Answers of this type never end; they go on piece by piece.
 _ENDLESS = b"text/event-stream"

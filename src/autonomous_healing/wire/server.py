@@ -1,6 +1,8 @@
 """Where requests come in: accepts, counts, limits and drains. What is answered is the handler's business."""
 
 import asyncio
+import os
+import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
 from email.utils import formatdate
@@ -8,6 +10,7 @@ from email.utils import formatdate
 from autonomous_healing.wire.downstream import Downstream
 from autonomous_healing.wire.exchange import Exchange
 from autonomous_healing.wire.limits import ServerLimits
+from autonomous_healing.wire.premises import Connected
 from autonomous_healing.wire.sweeper import Sweeper
 
 #: Seconds in which connections without a request may still send one while the server drains.
@@ -30,7 +33,7 @@ class Server:
         self.sweeper = Sweeper(self.limits.sweep_seconds)
         self.in_flight = 0
         self.draining = False
-        self._connections: set[Downstream] = set()
+        self._connections: set[Connected] = set()
         self._by_address: Counter[str] = Counter()
         self._listening: list[asyncio.Server] = []
         self._port = 0
@@ -64,17 +67,35 @@ class Server:
         for one in list(self._connections):
             one.drain(grace)
 
-    def close(self) -> None:
-        """Accept no more."""
+    @property
+    def patience(self) -> float:
+        """Seconds in which a new connection must bring something."""
+        return _GRACE if self.draining else self.limits.idle_seconds
+
+    async def close(self) -> None:
+        """Accept who stands at the door already, and no more: closing it would reset them."""
         for listening in self._listening:
+            for sock in listening.sockets:
+                await self._let_in(socket.socket(fileno=os.dup(sock.fileno())))
             listening.close()
+
+    async def _let_in(self, door: socket.socket) -> None:
+        with door:
+            door.setblocking(False)
+            while True:
+                try:
+                    client, _ = door.accept()
+                except OSError:
+                    return
+                client.setblocking(False)
+                await self._loop.connect_accepted_socket(self._greet, client)
 
     def abort(self) -> None:
         """End all connections at once."""
         for one in list(self._connections):
             one.abort()
 
-    def joined(self, one: Downstream, address: str) -> bool:
+    def joined(self, one: Connected, address: str) -> bool:
         """Whether there is room for one more connection."""
         self._connections.add(one)
         if address:
@@ -82,7 +103,7 @@ class Server:
         most, limits = self._by_address[address] if address else 0, self.limits
         return len(self._connections) <= limits.connections and most <= limits.connections_per_address
 
-    def left(self, one: Downstream, address: str) -> None:
+    def left(self, one: Connected, address: str) -> None:
         """A connection is gone."""
         self._connections.discard(one)
         if address:
@@ -110,7 +131,7 @@ async def drain(servers: Sequence[Server], seconds: float) -> None:
         server.begin_drain(grace)
     await _quiet(servers, grace, connected=False)
     for server in servers:
-        server.close()
+        await server.close()
     await _quiet(servers, over - asyncio.get_running_loop().time(), connected=True)
     for server in servers:
         server.abort()

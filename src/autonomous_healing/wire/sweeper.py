@@ -45,9 +45,8 @@ class Sweeper:
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        late = [one for one in self._watched if one.due <= now]
-        self._timer = loop.call_later(self._period, self._sweep) if len(self._watched) > len(late) else None
-        for one in late:
-            del self._watched[one]
-        for one in late:
-            one.overdue()
+        self._timer = loop.call_later(self._period, self._sweep) if self._watched else None
+        for one in [late for late in self._watched if late.due <= now]:
+            if one in self._watched:  # one that is late may take another along
+                del self._watched[one]
+                one.overdue()

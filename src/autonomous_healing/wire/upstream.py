@@ -39,8 +39,8 @@ class Upstream(asyncio.Protocol):
     """Idle, or busy with one request. Whatever comes while it is idle ends it."""
 
     __slots__ = (
-        "_asking", "_blocked", "_buffer", "_head", "_heard", "_home", "_interims", "_loop", "_pieces",
-        "_poll", "_reader", "_sink", "_size", "_transport", "_uploading", "address", "closing",
+        "_asking", "_buffer", "_head", "_heard", "_home", "_interims", "_loop", "_paused", "_pieces",
+        "_poll", "_reader", "_scanned", "_sink", "_size", "_transport", "_uploading", "address", "closing",
         "idle_since", "retired", "uses",
     )  # fmt: skip
 
@@ -48,7 +48,8 @@ class Upstream(asyncio.Protocol):
         self._home = home
         self._loop = asyncio.get_running_loop()
         self._asking: Asking | None = None
-        self._buffer = b""
+        self._buffer = b""  #: of a head that is not whole yet
+        self._scanned = 0  #: bytes of it in which no end was found
         self._head: AnswerHead | None = None
         self._reader: BodyReader | None = None
         self._pieces: list[bytes] = []
@@ -57,7 +58,7 @@ class Upstream(asyncio.Protocol):
         self._heard = False  #: whether a byte of the present answer has come
         self._interims = 0
         self._uploading = False
-        self._blocked = False
+        self._paused = False  #: reading has stopped, for the sake of a client that is behind
         self.closing = False
         self.retired = False  #: its address is no longer one of the origin's
         self.address = ""
@@ -66,7 +67,9 @@ class Upstream(asyncio.Protocol):
 
     @property
     def phase(self) -> Phase:
-        return Phase.HEAD if self._reader is None else Phase.BODY
+        if self._reader is not None:
+            return Phase.BODY
+        return Phase.SEND if self._uploading else Phase.HEAD
 
     def is_fresh(self) -> bool:
         """Whether it may carry another request: open, and with nothing to read that nobody has asked for."""
@@ -76,6 +79,7 @@ class Upstream(asyncio.Protocol):
         """Start an exchange; the connection must be idle."""
         self._asking = asking
         asking.connection = self
+        asking.sent_at = self._loop.time()
         self._heard = False
         self.uses += 1
         self._transport.write(asking.head)
@@ -104,6 +108,7 @@ class Upstream(asyncio.Protocol):
     def pause(self) -> None:
         """The client is behind: read no more for now, and let no time run."""
         if not self.closing:
+            self._paused = True
             self._transport.pause_reading()
             if self._asking is not None:
                 self._asking.due = float("inf")
@@ -111,6 +116,7 @@ class Upstream(asyncio.Protocol):
     def resume(self) -> None:
         """The client has caught up."""
         if not self.closing:
+            self._paused = False
             self._transport.resume_reading()
             self._still_moving()
 
@@ -172,11 +178,11 @@ class Upstream(asyncio.Protocol):
 
     def _read_head(self, buffer: bytes) -> None:
         while True:
-            end = end_of_head(buffer, LONGEST_ANSWER_HEAD)
+            end, self._scanned = end_of_head(buffer, LONGEST_ANSWER_HEAD, self._scanned), 0
             if not end:
                 if buffer and not buffer.startswith(_BEGINNING[: len(buffer)]):
                     raise Malformed("what came is no HTTP/1.1")
-                self._buffer = buffer
+                self._buffer, self._scanned = buffer, len(buffer)
                 return
             head = read_answer(buffer[:end])
             buffer = buffer[end:]
@@ -192,7 +198,8 @@ class Upstream(asyncio.Protocol):
         asking = cast(Asking, self._asking)
         self._head = head
         if has_no_body(asking.method, head.status):
-            self._finish(b"", leftover=bool(buffer))
+            odd = head.status == 204 and (head.chunked or head.length)  # a body may still come
+            self._finish(b"", leftover=bool(buffer or odd))
         elif head.length is not None and len(buffer) == head.length <= asking.most:
             self._finish(buffer, leftover=False)
         else:
@@ -232,7 +239,7 @@ class Upstream(asyncio.Protocol):
 
     def _still_moving(self) -> None:
         """What streams may last; it may not stand still."""
-        if self._asking is not None and self._sink is not None:
+        if self._asking is not None and self._sink is not None and not self._paused:
             self._asking.due = self._loop.time() + self._home.stall_seconds
 
     def _complete(self, rest: bytes) -> None:
@@ -250,10 +257,16 @@ class Upstream(asyncio.Protocol):
         if self._pieces:
             self._pieces = []
         self._size = self._interims = 0
-        if leftover or ended_by_close or self._uploading or self.retired or not head.keeps_alive:
+        if self._uploading:
+            self.closing = True
+            self._transport.abort()  # an end in good order would wait for the origin to read
+        elif leftover or ended_by_close or self.retired or not head.keeps_alive:
             self.closing = True
             self._transport.close()
         elif not self.closing:
+            if self._paused:
+                self._paused = False
+                self._transport.resume_reading()
             self._home.release(self)
         if sink is None:
             asking.answered(Answer(head, body))

@@ -178,6 +178,7 @@ class LeasedAttempt(PlainAttempt[LeasedLane]):
             super().overdue()
             return
         self._given_up = True
+        self.most = self._lane.max_answer  # it streams no more, whatever its size
         gone = self._lane.path.clock.monotonic() - self._start
         left = min(self._question.endpoint.timeout - gone, self._call().deadline.remaining())
         self.due = asyncio.get_running_loop().time() + left

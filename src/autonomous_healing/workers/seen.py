@@ -7,7 +7,7 @@ from zlib import crc32
 
 from autonomous_healing import wire
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
-from autonomous_healing.endpoint_healing.healthy_path import Question
+from autonomous_healing.endpoint_healing.healthy_path import Question, telling
 from autonomous_healing.endpoint_healing.observations import Observations, Target
 from autonomous_healing.resilience import Clock
 from autonomous_healing.workers.messages import Again, Kept, Seen
@@ -89,6 +89,7 @@ class PassedWindows:
 @dataclass(slots=True)
 class _Told:
     crc: int
+    head: tuple[bytes, ...]  #: what of it matters, its age among that
     at: float
     whole_at: float
 
@@ -120,11 +121,12 @@ class Copies:
 
     def _tell(self, question: Question, answer: wire.Answer, asked_at: float) -> None:
         now, crc, resource = self._clock.monotonic(), crc32(answer.body), question.resource
-        told = self._told.pop(resource, None)
-        if told is not None and told.crc == crc and now - told.whole_at < WHOLE_EVERY:
+        told, head = self._told.pop(resource, None), telling(answer.head)
+        same = told is not None and (told.crc, told.head) == (crc, head)
+        if told is not None and same and now - told.whole_at < WHOLE_EVERY:
             self._send(Again(resource, crc, asked_at))
         else:
-            told = _Told(crc, now, now)
+            told = _Told(crc, head, now, now)
             params = dict(question.params)
             self._send(Kept(question.target.place, params, answer.head.fields, answer.body, asked_at))
         told.at = now
