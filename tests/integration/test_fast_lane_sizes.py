@@ -1,10 +1,12 @@
 """On the short way, answers that are packed, and answers that are too large to be held."""
 
+import asyncio
 import gzip
 import random
 from typing import Any
 
 import pytest
+from tests.clock import FlowingClock
 from tests.eventually import eventually
 from tests.lanes import WISH, Held, Street, json_in, request, said, street, told
 from tests.wire_origins import Asked, Cut, chunked, on_uvloop
@@ -118,6 +120,29 @@ async def test_too_much_to_be_held_streams_and_says_that_nobody_looked(frame: An
 def resource(here: Street) -> str:
     endpoint = here.house.endpoint(PLACE)
     return endpoint.resource(endpoint.asked({"symbol": "AAPL"}))
+
+
+@pytest.mark.parametrize(("frame", "early"), [(sized, 0), (in_chunks, 0), (in_chunks, 20_000)])
+@on_uvloop
+async def test_what_comes_late_does_not_stream_any_more_but_is_judged(frame: Any, early: int) -> None:
+    slow = {**ONCE, "soft_timeout": {"min": 0.05, "max": 0.05}}
+    async with street("yahoo_finance", FlowingClock(), healing=slow, limits=LIMITS) as here:
+        body = truth(here) + b" " * 200_000
+        whole = frame(body)
+        held = Held(whole[early:])
+
+        async def play(asked: Asked) -> None:
+            await asked.line.send(whole[:early])
+            await held(asked)
+
+        here.provider.turns.append(play)
+        asking = asyncio.create_task(here.ask(CHART))
+        await eventually(lambda: held.has_come(0.15))
+        held.let_go()
+        late = await asking
+        [report] = here.house.reports
+    assert (late.status, len(late.body), late.all("healing-fidelity")) == (200, len(body), [])
+    assert report.strategy == "late_answer"
 
 
 def cut_off(frame: Any) -> Any:

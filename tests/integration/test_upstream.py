@@ -1,6 +1,8 @@
 """One exchange with a provider, over a real socket, in the words of healing."""
 
 import gzip
+import tracemalloc
+import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -90,6 +92,20 @@ async def test_takes_an_answer_up_to_the_limit_whole() -> None:
 async def test_an_answer_above_the_limit_is_told_apart_from_a_broken_line(whole: bytes) -> None:
     async with asking(saying(whole)) as one:
         assert await one.fails() == (Trouble.TOO_LARGE, f"answer larger than {LIMIT} bytes")
+
+
+@on_uvloop
+async def test_a_bomb_is_not_unpacked_further_than_the_limit() -> None:
+    packing = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    bomb = b"".join(packing.compress(bytes(1_000_000)) for _ in range(50)) + packing.flush()
+    async with asking(saying(answer(bomb, b"Content-Encoding: gzip"))) as one:
+        tracemalloc.start()
+        try:
+            assert (await one.fails())[0] is Trouble.TOO_LARGE
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 5_000_000
 
 
 @pytest.mark.parametrize("coding", [b"gzip", b"GZip", b"x-gzip"])

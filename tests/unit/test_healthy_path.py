@@ -275,6 +275,17 @@ async def test_an_answer_that_may_not_be_kept_is_never_known(worlds: list[World]
     assert one.age is None
 
 
+async def test_what_may_not_be_kept_is_not_taken_for_the_copy_there_is(
+    worlds: list[World],
+) -> None:
+    one = await way(worlds)
+    kept, private = answer(one.truth), answer(one.truth + b" ", "cache-control: private")
+    one.look(kept)
+    assert one.look(private) is not None
+    assert not one.known(private)
+    assert one.known(kept)
+
+
 @pytest.mark.parametrize("space", [b"", b" ", b"\n\n", b"\r\n\t "])
 async def test_white_space_around_a_document_is_no_fault(worlds: list[World], space: bytes) -> None:
     one = await way(worlds)

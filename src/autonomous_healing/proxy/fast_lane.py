@@ -108,7 +108,7 @@ class FirstAttempt(PlainAttempt[FastLane]):
         if self.over:
             return
         question = self._question
-        if self._given_up or self._streaming or question.target.patience >= question.endpoint.timeout:
+        if self._given_up or self._streaming:
             super().overdue()
             return
         call, loop = self._call(), asyncio.get_running_loop()
