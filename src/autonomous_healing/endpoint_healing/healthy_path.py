@@ -125,12 +125,11 @@ class HealthyPath:
             head = question.heads[key.alias] = self._upstream.request_head(question.route, path, {})[:-2]
         return b"%b%b\r\n" % (head, more)
 
-    def known(self, question: Question, answer: wire.Answer, start: float) -> Copy | None:
+    def known(self, question: Question, answer: wire.Answer, start: float, now: float) -> Copy | None:
         """The kept copy, if this answer, asked for at `start`, is the same again and was judged just now."""
         copy = self._cache.latest(question.resource)
         if copy is None or answer.head.status != 200 or not copy.head or copy.raw != answer.body:
             return None
-        now = self.clock.monotonic()
         if now - copy.judged_at > VERDICT_LASTS or copy.told != telling(answer.head):
             return None
         copy.kept_at = max(copy.kept_at, start - copy.response.keeping.age)

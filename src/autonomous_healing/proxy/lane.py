@@ -115,10 +115,11 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
             self.came_late(answer)
             return
         path, question = self._lane.path, self._question
-        copy = path.known(question, answer, self._start)
+        now = path.clock.monotonic()
+        copy = path.known(question, answer, self._start, now)
         if copy is not None:
             self._exchange.respond(copy.head, copy.response.body)
-            path.note(question, path.clock.monotonic() - self._start)
+            path.note(question, now - self._start)
             return
         call = self._call()
         response = self._lane.questions.plainly_good(path, call, self._sent(), answer)

@@ -57,9 +57,9 @@ def end_of_head(buffer: bytes, most: int, scanned: int = 0) -> int:
 
     Raises `Malformed`: 431 for more than `most` bytes. The verdict is the same however they were split.
     """
-    start = max(0, scanned - len(END))
-    end = buffer.find(END, start) + len(END)
-    if len(END) <= end <= most:
+    start = scanned - 4 if scanned > 4 else 0
+    end = buffer.find(END, start) + 4
+    if 4 <= end <= most:
         return end
     fresh = buffer[start:most]
     _refuse_bare_lf(fresh.removeprefix(b"\n") if start else fresh)
