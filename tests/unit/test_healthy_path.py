@@ -52,7 +52,11 @@ class Way:
         return response
 
     def known(self, answer: wire.Answer) -> bool:
-        return self.path.known(self.question, answer, self.world.clock.monotonic()) is not None
+        return self.known_since(answer, self.world.clock.monotonic())
+
+    def known_since(self, answer: wire.Answer, start: float) -> bool:
+        """The same for a question that was asked at `start`."""
+        return self.path.known(self.question, answer, start, self.world.clock.monotonic()) is not None
 
     @property
     def age(self) -> float | None:
@@ -247,7 +251,7 @@ async def test_a_copy_is_as_old_as_the_question_and_renewed_by_the_same_bytes(wo
     assert one.age == pytest.approx(100.5)
     start = one.world.clock.monotonic()
     one.world.clock.pass_time(0.4)
-    assert one.path.known(one.question, answer(one.truth, "age: 100"), start) is not None
+    assert one.known_since(answer(one.truth, "age: 100"), start)
     assert one.age == pytest.approx(100.4)
 
 
@@ -255,7 +259,7 @@ async def test_an_earlier_question_does_not_make_the_copy_older(worlds: list[Wor
     one = await way(worlds)
     one.world.clock.pass_time(10.0)
     one.look(answer(one.truth))
-    assert one.path.known(one.question, answer(one.truth), one.world.clock.monotonic() - 4.0) is not None
+    assert one.known_since(answer(one.truth), one.world.clock.monotonic() - 4.0)
     assert one.age == pytest.approx(0.0)
 
 
