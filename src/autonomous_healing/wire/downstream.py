@@ -97,7 +97,7 @@ class Downstream(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._blocked = True
-        self._stuck_at = -1
+        self._stuck_at = not_taken(self._transport)
         self.due = self._loop.time() + self._server.limits.stall_seconds
         if self._exchange is not None and self._exchange.flow is not None:
             self._exchange.flow.pause()

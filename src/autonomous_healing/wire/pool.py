@@ -88,7 +88,7 @@ class OriginPool:
         while self._waiting:
             if self._waiting[0].over:
                 self._waiting.popleft()
-            elif one.is_fresh():
+            elif not one.uses or one.is_fresh():  # behind a handshake, TLS sends tickets unasked
                 one.send(self._waiting.popleft())
                 return
             else:
@@ -189,9 +189,8 @@ class OriginPool:
             self._tell_one(WireError(Phase.CONNECT, "no connection"))
             return
         connection.address = address
-        if not connection.is_fresh():
-            connection.close()
-            self._tell_one(WireError(Phase.CONNECT, "closed at once, or spoken to unasked"))
+        if connection.closing:
+            self._tell_one(WireError(Phase.CONNECT, "connection closed at once"))
             return
         self._all.add(connection)
         self.release(connection)
