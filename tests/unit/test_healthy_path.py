@@ -255,6 +255,14 @@ async def test_a_copy_is_as_old_as_the_question_and_renewed_by_the_same_bytes(wo
     assert one.age == pytest.approx(100.4)
 
 
+async def test_a_copy_of_a_slow_answer_is_old_when_it_comes(worlds: list[World]) -> None:
+    one = await way(worlds)
+    sent = one.sent
+    one.world.clock.pass_time(3.0)
+    assert one.path.judged(one.call, sent, answer(one.truth)) is not None
+    assert one.age == pytest.approx(3.0)
+
+
 async def test_an_earlier_question_does_not_make_the_copy_older(worlds: list[World]) -> None:
     one = await way(worlds)
     one.world.clock.pass_time(10.0)
