@@ -22,6 +22,7 @@ HELD_SYMBOL = "HOLD"
 _CHARTS = "/v8/finance/chart/"
 _SHORTEST = 64
 _BLOCK = 262_144
+_AT_ONCE = 16_384
 _ENDLESS_BYTES = 1 << 40
 _IDLE_SECONDS = 0.02
 
@@ -200,6 +201,8 @@ class _Peer(asyncio.Protocol):
         origin = self._origin
         rng = origin.plan.rng
         how = origin.plan.next() if origin.breaking else None
+        if how is Break.AFTER_IDLE and len(body) > _AT_ONCE:
+            how = Break.IN_BODY  # it might still be on its way when the connection ends
         whole = _chunked(body) if origin.breaking and rng.random() < 0.3 else _head(len(body)) + body
         head_ends = whole.index(b"\r\n\r\n") + 4
         if how is not None:
@@ -218,10 +221,10 @@ class _Peer(asyncio.Protocol):
         if how is not None:
             wait = rng.random() * _IDLE_SECONDS if how is Break.AFTER_IDLE else 0.001
             reset = rng.random() < 0.5
-            asyncio.get_running_loop().call_later(wait, self._break_off, how, reset)
+            asyncio.get_running_loop().call_later(wait, self._break_off, self._visit, reset)
 
-    def _break_off(self, how: Break, reset: bool) -> None:
-        if how is not Break.AFTER_IDLE or not self._busy:
+    def _break_off(self, visit: str, reset: bool) -> None:
+        if visit == self._visit:  # nothing more has come since
             self.cut(reset=reset)
 
     def cut(self, *, reset: bool) -> None:
