@@ -26,6 +26,9 @@ _LINGER = 2.0
 #: Before a request; some clients end a body with one too many.
 _MOST_EMPTY_LINES = 8
 
+#: So often within the time that it may stand still a client that does not read is looked at.
+_LOOKS = 4
+
 #: Seconds between two looks at a client that is held back.
 _LOOKED_AT = 0.5
 
@@ -37,8 +40,8 @@ class Downstream(asyncio.Protocol):
 
     __slots__ = (
         "_address", "_blocked", "_chunks", "_closing", "_empty", "_exchange", "_held", "_left", "_loop",
-        "_paused", "_pieces", "_reader", "_request", "_scanned", "_server", "_size", "_stuck_at",
-        "_transport", "_upload", "due",
+        "_moved_at", "_paused", "_pieces", "_reader", "_request", "_scanned", "_server", "_size",
+        "_stuck_at", "_transport", "_upload", "due",
     )  # fmt: skip
 
     def __init__(self, server: Premises) -> None:
@@ -59,7 +62,7 @@ class Downstream(asyncio.Protocol):
         self._blocked = False  #: the client does not read as fast as we write
         self._paused = False  #: we do not read
         self._closing = False
-        self._stuck_at = -1
+        self._stuck_at, self._moved_at = -1, 0.0
         self.due = math.inf
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -94,11 +97,12 @@ class Downstream(asyncio.Protocol):
             was_cut, exchange.answered = exchange.answered, True
             if not was_cut:
                 exchange.on_gone()
+            exchange.let_go()
 
     def pause_writing(self) -> None:
         self._blocked = True
-        self._stuck_at = not_taken(self._transport)
-        self.due = self._loop.time() + self._server.limits.stall_seconds
+        self._stuck_at, self._moved_at = not_taken(self._transport), self._loop.time()
+        self.due = self._moved_at + self._server.limits.stall_seconds / _LOOKS
         if self._exchange is not None and self._exchange.flow is not None:
             self._exchange.flow.pause()
 
@@ -120,10 +124,11 @@ class Downstream(asyncio.Protocol):
             self._look_again_soon()
             return
         if self._blocked:
-            waiting = not_taken(self._transport)
+            waiting, now = not_taken(self._transport), self._loop.time()
             if waiting != self._stuck_at:
-                self._stuck_at = waiting
-                self.due = self._loop.time() + limits.stall_seconds
+                self._stuck_at, self._moved_at = waiting, now
+            if now - self._moved_at < limits.stall_seconds:
+                self.due = now + limits.stall_seconds / _LOOKS
                 self._server.sweeper.watch(self)
                 return
         idle = self._exchange is None and self._reader is None and not self._held
@@ -338,6 +343,7 @@ class Downstream(asyncio.Protocol):
 
     def _finished(self, exchange: Exchange, keeps: bool) -> None:
         exchange.answered = True
+        exchange.let_go()
         self._exchange = None
         self._server.in_flight -= 1
         if not keeps:

@@ -111,6 +111,10 @@ class Exchange:
         self.on_gone: Callable[[], object] = _nobody_cares  #: called when the client leaves before the end
         self.flow: Flow | None = None  #: what a streamed answer comes from
 
+    def let_go(self) -> None:
+        """Of those who answer it: each would keep the other, and the body, until the collector comes."""
+        self.on_gone, self.flow = _nobody_cares, None
+
     def respond(self, head: bytes, body: bytes = b"") -> None:
         """The whole answer. `head`: as `whole_head` makes it, with `content-length`."""
         if not self.answered:
