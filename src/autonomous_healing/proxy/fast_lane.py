@@ -70,7 +70,8 @@ class FastLane(Lane):
 
     async def told_of(self, call: Call, sent: Sent, error: wire.WireError) -> Response:
         """A first attempt that brought no answer. Raises `FetchFailed`."""
-        return await self.fetcher.conclude(call, sent, unanswered(error, call.endpoint.timeout))
+        seconds = self.proxy.seconds_for(call.endpoint)
+        return await self.fetcher.conclude(call, sent, unanswered(error, seconds))
 
 
 class FirstAttempt(PlainAttempt[FastLane]):

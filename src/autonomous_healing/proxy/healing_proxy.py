@@ -76,6 +76,10 @@ class PlainQuestions:
             headers=forwarded,
         )
 
+    def seconds_for(self, endpoint: Endpoint) -> float:
+        """How long a source may take to answer a plain question."""
+        return min(endpoint.timeout, self._settings.request_deadline)
+
     @staticmethod
     def plainly_good(path: HealthyPath, call: Call, sent: Sent, answer: wire.Answer) -> Response | None:
         """What a quick look finds good; None leaves the answer to a long one."""

@@ -69,6 +69,9 @@ class Lane:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
+#: Share of an attempt's time that passes unnoticed until it is sent.
+_MOMENT = 0.1
+
 LaneT = TypeVar("LaneT", bound=Lane)
 
 
@@ -183,7 +186,8 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         clock = self._lane.path.clock
         began = clock.now() - timedelta(seconds=clock.monotonic() - self._start)
         key = None if self._key is KEYLESS else self._key
-        timeout = self._question.endpoint.timeout
-        # What passed in our own queue was not the provider's to use.
-        waited = max(0.0, self.sent_at - self._asked_at) if self.sent_at else 0.0
-        return Sent(self._question.target.host, key, max(0.0, timeout - waited), began, self._start)
+        timeout = self._lane.questions.seconds_for(self._question.endpoint)
+        # What passed in our own queue was not the provider's to use; the moment of connecting was.
+        waited = self.sent_at - self._asked_at if self.sent_at else 0.0
+        seconds = timeout if waited < _MOMENT * timeout else max(0.0, timeout - waited)
+        return Sent(self._question.target.host, key, seconds, began, self._start)
