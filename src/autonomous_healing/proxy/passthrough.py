@@ -78,8 +78,8 @@ class Passthrough:
         def over(ending: wire.Ending) -> None:
             if isinstance(ending, int) and ending < 500:
                 self._window.record_success(self._clock.monotonic() - start)
-            elif ending is not None:
-                self._window.record_failure()
+            elif isinstance(ending, int) or (ending is not None and ending.phase is not wire.Phase.WAIT):
+                self._window.record_failure()  # a crowd before our own door is not the source's failure
 
         prefix = b"" if rest == b"*" else self._route.prefix.encode()
         head = wire.relayed_request(exchange, self._route.origin, prefix + rest)

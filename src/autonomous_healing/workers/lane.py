@@ -192,7 +192,7 @@ class LeasedAttempt(PlainAttempt[LeasedLane]):
         exchange, path, question = self._exchange, self._lane.path, self._question
         if not exchange.answered and not self._handing.begun:
             call = self._call()
-            response = path.judged(call, self._sent(), answer)
+            response = self._lane.questions.plainly_good(path, call, self._sent(), answer)
             if response is not None:
                 self._handing.cancel()
                 path.note(question, path.clock.monotonic() - self._start)
