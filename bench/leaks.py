@@ -54,7 +54,9 @@ LAPS = (Amounts(30_000, 2000, 1000, 300, 200, 50), Amounts(10_000, 2000, 400, 30
 QUICK = (Amounts(2000, 300, 100, 200, 30, 10),) * 2
 
 #: Of these nothing may be left when all connections are gone.
-IN_FLIGHT = frozenset({"Downstream", "Exchange", "Upload", "Upstream", "Relay", "FirstAttempt", "Fetching"})
+IN_FLIGHT = frozenset(
+    {"ClientConnection", "Exchange", "Upload", "OriginConnection", "Relay", "FirstAttempt", "Fetching"}
+)
 
 _SHARE = 0.05  #: of the exchanges, broken off in a storm
 _SETTLE_SECONDS = 40.0  #: the product closes what is idle towards an origin after 30

@@ -9,17 +9,17 @@ from tests.wire import MemoryTransport, Recorder, Understood
 
 from autonomous_healing.wire.asking import Asking
 from autonomous_healing.wire.bodies import ChunkedBody
+from autonomous_healing.wire.client_connection import ClientConnection
 from autonomous_healing.wire.dialer import Dialer, DialOptions
-from autonomous_healing.wire.downstream import Downstream
 from autonomous_healing.wire.errors import Malformed, WireError
 from autonomous_healing.wire.exchange import Exchange, Flow, Sink
 from autonomous_healing.wire.limits import ServerLimits
 from autonomous_healing.wire.message import Answer, AnswerHead
 from autonomous_healing.wire.origin import Origin
+from autonomous_healing.wire.origin_connection import OriginConnection
 from autonomous_healing.wire.pool import OriginPool, PoolLimits
 from autonomous_healing.wire.server import Server
 from autonomous_healing.wire.sweeper import Sweeper
-from autonomous_healing.wire.upstream import Upstream
 
 
 @dataclass
@@ -43,7 +43,7 @@ async def heard(pieces: Iterable[bytes], *, later: bool = False) -> Heard:
             recorder(exchange)
 
     server = Server(answer, ServerLimits(body_bytes=4096))
-    transport = MemoryTransport(Downstream(server))
+    transport = MemoryTransport(ClientConnection(server))
     await transport.bring(pieces)
     over = transport.over
     transport.close()
@@ -97,7 +97,7 @@ async def told(pieces: Iterable[bytes], method: bytes = b"GET", most: int = 1 <<
     pool = OriginPool(origin, Dialer(origin, DialOptions()), PoolLimits(), sweeper)
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        connection = Upstream(pool)
+        connection = OriginConnection(pool)
         transport = MemoryTransport(connection, ours)
         pool.release(connection)
         pool.ask(asking)

@@ -22,7 +22,7 @@ from autonomous_healing.settings import Settings
 from autonomous_healing.settings.logs import configure_logging
 from autonomous_healing.workers.channel import Channel
 from autonomous_healing.workers.messages import CHANNEL, Configuration, FromOwner, FromWorker, Hello
-from autonomous_healing.workers.worker import Duties, Worker
+from autonomous_healing.workers.worker_process import Duties, WorkerProcess
 
 #: Exit code of a worker that nobody wants.
 UNWANTED = 1
@@ -44,7 +44,7 @@ async def work(folder: Path) -> int:
     configure_logging(settings.logging, f"worker-{orders.number}")
     carry_traffic()
     clock = SystemClock()
-    worker = Worker(_duties(folder, settings, orders, clock), channel, clock, uuid7_from(clock))
+    worker = WorkerProcess(_duties(folder, settings, orders, clock), channel, clock, uuid7_from(clock))
     await worker.start()
     settle()
     try:

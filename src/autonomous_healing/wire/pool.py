@@ -11,9 +11,9 @@ from autonomous_healing.wire.dialer import Dialer, DialOptions, ProtocolT, Resol
 from autonomous_healing.wire.errors import Phase, WireError
 from autonomous_healing.wire.message import Answer, Request
 from autonomous_healing.wire.origin import Origin
+from autonomous_healing.wire.origin_connection import OriginConnection
 from autonomous_healing.wire.sweeper import Sweeper
 from autonomous_healing.wire.unix import NEIGHBOUR, UnixDialer
-from autonomous_healing.wire.upstream import Upstream
 
 #: Seconds between two looks at idle connections and at addresses.
 _HOUSEKEEPING = 1.0
@@ -50,8 +50,8 @@ class OriginPool:
         self._limits = limits
         self._sweeper = sweeper
         self._loop = asyncio.get_running_loop()
-        self._idle: list[Upstream] = []
-        self._all: set[Upstream] = set()
+        self._idle: list[OriginConnection] = []
+        self._all: set[OriginConnection] = set()
         self._dialing: set[asyncio.Task[None]] = set()
         self._waiting: deque[Asking] = deque()
 
@@ -81,7 +81,7 @@ class OriginPool:
             connection.close()
         self._wait(asking)
 
-    def release(self, one: Upstream) -> None:
+    def release(self, one: OriginConnection) -> None:
         if one.retired:
             one.close()
             return
@@ -97,7 +97,7 @@ class OriginPool:
         one.idle_since = self._loop.time()
         self._idle.append(one)
 
-    def lost(self, one: Upstream) -> None:
+    def lost(self, one: OriginConnection) -> None:
         self._all.discard(one)
         if one in self._idle:
             self._idle.remove(one)
@@ -181,7 +181,7 @@ class OriginPool:
 
     async def _dial(self) -> None:
         try:
-            connection, address = await self._dialer.dial(lambda: Upstream(self))
+            connection, address = await self._dialer.dial(lambda: OriginConnection(self))
         except WireError as error:
             self._tell_one(error)
             return

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from email.utils import formatdate
 
-from autonomous_healing.wire.downstream import Downstream
+from autonomous_healing.wire.client_connection import ClientConnection
 from autonomous_healing.wire.exchange import Exchange
 from autonomous_healing.wire.limits import ServerLimits
 from autonomous_healing.wire.premises import Connected
@@ -119,8 +119,8 @@ class Server:
             self._date = b"date: %b\r\n" % formatdate(usegmt=True).encode()
         return self._date
 
-    def _greet(self) -> Downstream:
-        return Downstream(self)
+    def _greet(self) -> ClientConnection:
+        return ClientConnection(self)
 
 
 async def drain(servers: Sequence[Server], seconds: float) -> None:

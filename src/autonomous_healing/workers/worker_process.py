@@ -16,7 +16,7 @@ from autonomous_healing.proxy.lane import Asked
 from autonomous_healing.proxy.reception import Reception
 from autonomous_healing.resilience import Clock, NewId
 from autonomous_healing.workers.channel import BrokenChannel, Channel
-from autonomous_healing.workers.lane import LeasedLane, LeasedPath, OwnersDoors
+from autonomous_healing.workers.leased_lane import LeasedLane, LeasedPath, OwnersDoors
 from autonomous_healing.workers.leases import Leases
 from autonomous_healing.workers.messages import (
     ATTEMPTS,
@@ -78,7 +78,7 @@ class Duties:
     parts: EndpointParts
 
 
-class Worker:
+class WorkerProcess:
     """Started once; `run` lasts until the owner wants no more of it, or is gone."""
 
     def __init__(

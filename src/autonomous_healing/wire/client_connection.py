@@ -35,7 +35,7 @@ _LOOKED_AT = 0.5
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Downstream(asyncio.Protocol):
+class ClientConnection(asyncio.Protocol):
     """The carrier of exchanges, one after the other."""
 
     __slots__ = (

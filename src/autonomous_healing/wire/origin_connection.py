@@ -22,10 +22,10 @@ class Home(Protocol):
 
     stall_seconds: float
 
-    def release(self, one: "Upstream") -> None:
+    def release(self, one: "OriginConnection") -> None:
         """It may be used again."""
 
-    def lost(self, one: "Upstream") -> None:
+    def lost(self, one: "OriginConnection") -> None:
         """It is gone."""
 
     def resend(self, asking: Asking) -> None:
@@ -35,7 +35,7 @@ class Home(Protocol):
         """Its time need not be watched any more."""
 
 
-class Upstream(asyncio.Protocol):
+class OriginConnection(asyncio.Protocol):
     """Idle, or busy with one request. Whatever comes while it is idle ends it."""
 
     __slots__ = (
@@ -291,21 +291,21 @@ class Upstream(asyncio.Protocol):
 class _UploadSink:
     """Sends the pieces of an upload on, framed as its head has said."""
 
-    __slots__ = ("_chunked", "_upstream")
+    __slots__ = ("_chunked", "_connection")
 
-    def __init__(self, upstream: Upstream, chunked: bool) -> None:
-        self._upstream = upstream
+    def __init__(self, connection: OriginConnection, chunked: bool) -> None:
+        self._connection = connection
         self._chunked = chunked
 
     def take(self, piece: bytes) -> None:
         if not piece:
             return  # a chunk of nothing would end the body
-        self._upstream.upload_part(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
+        self._connection.upload_part(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
 
     def end(self) -> None:
         if self._chunked:
-            self._upstream.upload_part(b"0\r\n\r\n")
-        self._upstream.upload_ended()
+            self._connection.upload_part(b"0\r\n\r\n")
+        self._connection.upload_ended()
 
 
 def _words(fault: Exception) -> str:
