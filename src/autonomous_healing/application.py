@@ -42,11 +42,10 @@ from autonomous_healing.endpoint_healing.store import EndpointStore
 from autonomous_healing.healing import Journal
 from autonomous_healing.learning import LearningStore, NestedLearner
 from autonomous_healing.proxy import Door, HealingProxy, Passthrough, ProxyServer, Ways
-from autonomous_healing.proxy.reception import require_free
 from autonomous_healing.resilience import Clock, SystemClock, uuid7_from
 from autonomous_healing.safety import FailSafe, Guard
 from autonomous_healing.settings import Settings
-from autonomous_healing.wire import ServerLimits
+from autonomous_healing.wire import ServerLimits, require_free
 from autonomous_healing.workers import Attempts, Crew, Desk, Orders
 
 #: Seconds that each part of a stop may take before it is cut short.

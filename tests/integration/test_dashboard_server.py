@@ -15,7 +15,8 @@ from tests.dashboards import World, served
 from tests.troubles import NOT_HEALED
 
 from autonomous_healing import toon
-from autonomous_healing.dashboard import Dashboard, PortTaken, ServerSettings
+from autonomous_healing.dashboard import Dashboard, ServerSettings
+from autonomous_healing.wire import PortTaken
 
 TABLES = (
     "/api/health/endpoints",

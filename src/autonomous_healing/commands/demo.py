@@ -19,7 +19,6 @@ from autonomous_healing.application import Application
 from autonomous_healing.commands.demo_report import missed_targets, show
 from autonomous_healing.commands.demo_view import DemoView
 from autonomous_healing.commands.start import FAULT, on_signals, run_loop, settings_or_exit
-from autonomous_healing.dashboard import PortTaken as DashboardPortTaken
 from autonomous_healing.database import DatabaseAway
 from autonomous_healing.drills import (
     KEYS,
@@ -36,10 +35,10 @@ from autonomous_healing.drills import (
     write_scenario,
 )
 from autonomous_healing.endpoint_healing.freshness import AlwaysOpen
-from autonomous_healing.proxy import PortTaken
 from autonomous_healing.resilience import Clock, SystemClock
 from autonomous_healing.settings import Settings
 from autonomous_healing.settings.logs import configure_logging
+from autonomous_healing.wire import PortTaken
 
 #: Beside the drills, so that an installed product has it too; `config/demo.yaml` is a link to it.
 DEMO_CONFIG = Path(drills.__file__).with_name("demo.yaml")
@@ -100,7 +99,7 @@ async def _run(wish: Wish, ports: dict[str, Any], console: Console) -> DrillRepo
                     settings, _environment(settings), AlwaysOpen(), clock, random.Random(wish.seed)
                 )
                 await application.start()
-            except (PortTaken, DashboardPortTaken) as taken:
+            except PortTaken as taken:
                 console.print(f"{taken}: choose others with --proxy-port and --dashboard-port", style="red")
                 return None
             try:

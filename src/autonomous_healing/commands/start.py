@@ -14,17 +14,16 @@ from rich.console import Console
 
 from autonomous_healing.application import Application
 from autonomous_healing.commands.process import carry_traffic, settle
-from autonomous_healing.dashboard import PortTaken as DashboardPortTaken
 from autonomous_healing.database import DatabaseAway, DatabaseRefused
 from autonomous_healing.endpoint_healing.market_hours import (
     CalendarUnread,
     UnknownCalendar,
     load_market_hours,
 )
-from autonomous_healing.proxy import PortTaken
 from autonomous_healing.resilience import SystemClock
 from autonomous_healing.settings import BadSettings, Settings, load_settings, write_if_absent
 from autonomous_healing.settings.logs import configure_logging
+from autonomous_healing.wire import PortTaken
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +77,7 @@ async def run_product(settings: Settings, environ: Mapping[str, str], console: C
     except UnknownCalendar as unknown:
         console.print(f"monitoring.market_calendar: {unknown}", style="red", markup=False)
         return BAD_SETTINGS
-    except (PortTaken, DashboardPortTaken) as taken:
+    except PortTaken as taken:
         console.print(f"{taken}: choose another with --proxy-port or --dashboard-port", style="red")
         return FAULT
     except DatabaseRefused as refused:

@@ -2,6 +2,6 @@
 
 from autonomous_healing.dashboard.options import ServerSettings
 from autonomous_healing.dashboard.rooms import Rooms
-from autonomous_healing.dashboard.server import Dashboard, PortTaken
+from autonomous_healing.dashboard.server import Dashboard
 
-__all__ = ["Dashboard", "PortTaken", "Rooms", "ServerSettings"]
+__all__ = ["Dashboard", "Rooms", "ServerSettings"]

@@ -1,7 +1,6 @@
 """The dashboard as a server inside the product's own event loop."""
 
 import asyncio
-import errno
 import math
 import socket
 from collections.abc import Callable, Generator, Mapping
@@ -19,23 +18,13 @@ from autonomous_healing.dashboard.routes import application
 from autonomous_healing.dashboard.tally import Tally
 from autonomous_healing.dashboard.views import Views, to_json
 from autonomous_healing.resilience import uuid7_from
+from autonomous_healing.wire import taking
 
 #: Bytes of one message that a client may send: it has only short words to say.
 CLIENT_MESSAGE_BYTES = 65_536
 
 #: Seconds after which a peer that takes nothing is gone, also where it holds its connection open.
 STALLED_SECONDS = 30
-
-
-class PortTaken(OSError):
-    """Somebody else listens on the dashboard's port."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__(errno.EADDRINUSE, f"port {port} is taken; set server.dashboard_port to another one")
-        self.port = port
-
-    def __str__(self) -> str:
-        return str(self.strerror)
 
 
 class Dashboard:
@@ -86,12 +75,8 @@ class Dashboard:
         """Take the port, before anything else is started. Raises `PortTaken`."""
         host, port = self._settings.host, self._settings.dashboard_port
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        try:
+        with taking(port):
             self._socket = socket.create_server((host, port), family=family)
-        except OSError as fault:
-            if fault.errno == errno.EADDRINUSE:
-                raise PortTaken(port) from None
-            raise
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             # Handed on to every connection: a browser that sleeps must not fill our buffers for hours.
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_SECONDS * 1000)

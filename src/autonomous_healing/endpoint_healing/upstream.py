@@ -109,9 +109,7 @@ class Upstream:
         route = self.route(source, host)
         head = self.request_head(route, path, headers)
         try:
-            answer = await wire.fetch(
-                route.connections, b"GET", head, seconds=seconds, most=self.limits.max_body
-            )
+            answer = await route.connections.fetch(b"GET", head, seconds=seconds, most=self.limits.max_body)
         except WireError as error:
             raise unanswered(error, seconds) from None
         return read(answer, self.limits.max_body)

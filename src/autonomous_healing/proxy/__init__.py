@@ -2,6 +2,6 @@
 
 from autonomous_healing.proxy.healing_proxy import HealingProxy, Request
 from autonomous_healing.proxy.passthrough import Passthrough
-from autonomous_healing.proxy.server import Door, PortTaken, ProxyServer, Ways
+from autonomous_healing.proxy.server import Door, ProxyServer, Ways
 
-__all__ = ["Door", "HealingProxy", "Passthrough", "PortTaken", "ProxyServer", "Request", "Ways"]
+__all__ = ["Door", "HealingProxy", "Passthrough", "ProxyServer", "Request", "Ways"]

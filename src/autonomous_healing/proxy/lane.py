@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,7 +29,7 @@ class Asked:
     more: bytes  #: the same as lines
 
 
-class Lane:
+class Lane(ABC):
     """Where plain questions are taken, and the tasks of those that had to leave it."""
 
     def __init__(
@@ -42,9 +43,9 @@ class Lane:
         self._tasks: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()
 
+    @abstractmethod
     def take(self, exchange: wire.Exchange, asked: Asked) -> bool:
         """Whether it is on its way, or answered; if not, nothing has been done."""
-        raise NotImplementedError
 
     def leave(self, exchange: wire.Exchange, rest: Coroutine[None, None, None]) -> None:
         """Go on in a task, which ends when the client leaves."""
@@ -162,13 +163,13 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         self._exchange.finish()
         self._lane.path.note(self._question, self._lane.path.clock.monotonic() - self._start)
 
+    @abstractmethod
     def came_late(self, answer: wire.Answer) -> None:
         """It was given up for slow, and has come after all."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unfit(self, call: Call, answer: wire.Answer) -> None:
         """An answer that is not plainly good."""
-        raise NotImplementedError
 
     def _may_stream(self, head: wire.AnswerHead) -> bool:
         """A source that knows a key might repeat it, so what it says is read to the end before it goes on."""

@@ -1,7 +1,6 @@
 """The proxy's sockets: plain questions go to the lane, what is for raw sources to them, the rest on."""
 
-import asyncio
-import errno
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -24,17 +23,6 @@ _UNKNOWN = object()
 _FORWARDED = frozenset(name.encode() for name in FORWARDED)
 
 
-class PortTaken(OSError):
-    """Another program listens there already."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__(errno.EADDRINUSE, f"port {port} is taken")
-        self.port = port
-
-    def __str__(self) -> str:
-        return str(self.strerror)
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Door:
     """Where the proxy listens, and how."""
@@ -46,7 +34,7 @@ class Door:
     shared: bool = False  #: other processes listen on the same ports
 
 
-class Reception:
+class Reception(ABC):
     """Accepts, tells plain questions from others, drains. Its kinds say what becomes of the others."""
 
     def __init__(
@@ -109,13 +97,13 @@ class Reception:
         if self._lane is not None:
             await self._lane.stop()
 
+    @abstractmethod
     def new_lane(self, buffer_bytes: int) -> Lane:
         """Where plain questions go; made once there is a loop."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rest(self, exchange: wire.Exchange, asked: Asked | None) -> None:
         """What is neither a raw source's nor taken by the lane."""
-        raise NotImplementedError
 
     def handle(self, exchange: wire.Exchange) -> None:
         """Answer it, now or later."""
@@ -132,12 +120,7 @@ class Reception:
         self.rest(exchange, asked)
 
     async def _listen(self, server: wire.Server, port: int) -> None:
-        try:
-            await server.listen(self._door.host, port, shared=self._door.shared)
-        except OSError as fault:
-            if fault.errno == errno.EADDRINUSE:
-                raise PortTaken(port) from None
-            raise
+        await server.listen(self._door.host, port, shared=self._door.shared)
 
     async def _drain(self, seconds: float) -> None:
         servers = [server for _, server in self._own]
@@ -180,19 +163,6 @@ class Reception:
                 self._questions.clear()
             self._questions[target] = question
         return cast(Question | None, question)
-
-
-async def require_free(host: str, port: int) -> None:
-    """Who shares a port would join any other program of the same account there. Raises `PortTaken`."""
-    loop = asyncio.get_running_loop()
-    try:
-        listening = await loop.create_server(asyncio.Protocol, host, port)
-    except OSError as fault:
-        if fault.errno == errno.EADDRINUSE:
-            raise PortTaken(port) from None
-        raise
-    listening.close()
-    await listening.wait_closed()
 
 
 def read_request(request: wire.RequestHead) -> Request:

@@ -11,10 +11,10 @@ from autonomous_healing.proxy.healing_proxy import HealingProxy
 from autonomous_healing.proxy.lane import Asked
 from autonomous_healing.proxy.passthrough import Passthrough
 from autonomous_healing.proxy.provenance import Reply, not_allowed, refusal
-from autonomous_healing.proxy.reception import MOST_PARAMETERS, Door, PortTaken, Reception, read_request
+from autonomous_healing.proxy.reception import MOST_PARAMETERS, Door, Reception, read_request
 from autonomous_healing.proxy.wire_form import send
 
-__all__ = ["Door", "PortTaken", "ProxyServer", "Views", "Ways"]
+__all__ = ["Door", "ProxyServer", "Views", "Ways"]
 
 #: A read model that the proxy's port shows too: path -> JSON bytes.
 Views = Mapping[str, Callable[[], bytes]]

@@ -9,7 +9,8 @@ from autonomous_healing.wire.limits import ServerLimits
 from autonomous_healing.wire.message import Answer, AnswerHead, RequestHead, status_line
 from autonomous_healing.wire.neighbour import Handing, handed_on
 from autonomous_healing.wire.origin import Origin, read_base_url
-from autonomous_healing.wire.pool import OriginPool, Pool, PoolLimits, fetch
+from autonomous_healing.wire.pool import OriginPool, Pool, PoolLimits
+from autonomous_healing.wire.ports import PortTaken, require_free, taking
 from autonomous_healing.wire.relay import Ending, Relay, relayed_request
 from autonomous_healing.wire.server import Server, drain
 
@@ -29,6 +30,7 @@ __all__ = [
     "Phase",
     "Pool",
     "PoolLimits",
+    "PortTaken",
     "Relay",
     "RequestHead",
     "Server",
@@ -36,12 +38,13 @@ __all__ = [
     "Sink",
     "WireError",
     "drain",
-    "fetch",
     "handed_on",
     "read_base_url",
     "relayed_request",
     "request_bytes",
+    "require_free",
     "status_line",
+    "taking",
     "whole_head",
     "why_forbidden",
 ]

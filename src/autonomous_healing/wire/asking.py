@@ -1,7 +1,7 @@
 """One request to an origin: what is sent, until when an answer counts, and who is told of it."""
 
 import asyncio
-import math
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 from autonomous_healing.wire.errors import Phase, WireError
@@ -35,7 +35,7 @@ class Connection(Protocol):
         """Nobody waits for this answer: drop the connection."""
 
 
-class Asking:
+class Asking(ABC):
     """One request on its way. One of `answered`, `failed` and `begins` is called, unless it is cancelled.
 
     `due` is by the loop's clock and bounds all phases together; `overdue` is called when it has passed.
@@ -68,13 +68,13 @@ class Asking:
         self.resent = False
         self.sent_at = 0.0  #: by the loop's clock, once it is on a connection
 
+    @abstractmethod
     def answered(self, answer: Answer) -> None:
         """The whole answer has come."""
-        raise NotImplementedError
 
+    @abstractmethod
     def failed(self, error: WireError) -> None:
         """No whole answer will come; also when a body that streams breaks off."""
-        raise NotImplementedError
 
     def streams(self, head: AnswerHead) -> bool:
         """Whether the body of this answer should stream from its first byte on."""
@@ -160,7 +160,3 @@ def request_head(
     if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head or b" " in target:
         raise ValueError("a header field or the target holds a line break, a blank or a NUL")
     return head
-
-
-#: For requests that wait as long as it takes.
-NEVER = math.inf

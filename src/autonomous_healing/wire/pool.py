@@ -81,6 +81,15 @@ class OriginPool:
             connection.close()
         self._wait(asking)
 
+    async def fetch(self, method: bytes, request: bytes, *, seconds: float, most: int) -> Answer:
+        """The whole answer within `seconds` to a request that is bytes already. Raises `WireError`."""
+        asking = Fetching(method, request, self._loop.time() + seconds, most)
+        self.ask(asking)
+        try:
+            return await asking.future
+        finally:
+            asking.cancel()
+
     def release(self, one: OriginConnection) -> None:
         if one.retired:
             one.close()
@@ -238,7 +247,7 @@ class Pool:
         length = len(request.body)
         head = request_bytes(origin, request.method, request.target, request.fields, length=length)
         place = self.origin(origin, options)
-        return await fetch(place, request.method, head + request.body, seconds=seconds, most=most)
+        return await place.fetch(request.method, head + request.body, seconds=seconds, most=most)
 
     async def stop(self) -> None:
         """Close everything."""
@@ -266,16 +275,6 @@ class Pool:
             for pool in pools:
                 pool.keep_house()
             await asyncio.gather(*(pool.look_again() for pool in pools))
-
-
-async def fetch(place: OriginPool, method: bytes, request: bytes, *, seconds: float, most: int) -> Answer:
-    """The whole answer to a request that is bytes already. Raises `WireError`."""
-    asking = Fetching(method, request, asyncio.get_running_loop().time() + seconds, most)
-    place.ask(asking)
-    try:
-        return await asking.future
-    finally:
-        asking.cancel()
 
 
 def _wake(tick: "asyncio.Future[None]") -> None:

@@ -102,8 +102,6 @@ def relayed_request(exchange: Exchange, origin: Origin, target: bytes) -> bytes:
     fields.append((b"via", b", ".join([*vias, PSEUDONYM])))
     upload = exchange.upload
     length = len(exchange.body) if upload is None else upload.length
-    if upload is None and not request.chunked and request.length is None:
-        length = 0
     return request_bytes(
         origin, request.method, target, fields, length=length, chunked=upload is not None and length is None
     )

@@ -10,6 +10,7 @@ from email.utils import formatdate
 from autonomous_healing.wire.client_connection import ClientConnection
 from autonomous_healing.wire.exchange import Exchange
 from autonomous_healing.wire.limits import ServerLimits
+from autonomous_healing.wire.ports import taking
 from autonomous_healing.wire.premises import Connected
 from autonomous_healing.wire.sweeper import Sweeper
 
@@ -50,10 +51,11 @@ class Server:
         return len(self._connections)
 
     async def listen(self, host: str, port: int, *, shared: bool = False) -> None:
-        """`shared`: other processes may listen on the same port. Raises `OSError`."""
-        listening = await self._loop.create_server(
-            self._greet, host, port, backlog=_BACKLOG, reuse_port=shared or None
-        )
+        """`shared`: other processes may listen on the same port. Raises `PortTaken` and `OSError`."""
+        with taking(port):
+            listening = await self._loop.create_server(
+                self._greet, host, port, backlog=_BACKLOG, reuse_port=shared or None
+            )
         self._port = listening.sockets[0].getsockname()[1]
         self._listening.append(listening)
 

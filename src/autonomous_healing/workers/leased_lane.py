@@ -89,9 +89,7 @@ class OwnersDoors:
     async def tell(self, message: HandOver | Late) -> None:
         """Without a client who waits."""
         with suppress(wire.WireError):  # an owner that is away counts nothing any more
-            await wire.fetch(
-                self._attempts, b"POST", _posted(message), seconds=_TELL_SECONDS, most=self._most
-            )
+            await self._attempts.fetch(b"POST", _posted(message), seconds=_TELL_SECONDS, most=self._most)
 
     def _hand(self, exchange: wire.Exchange, head: bytes, place: wire.OriginPool) -> wire.Handing:
         due = self._loop.time() + self._seconds
