@@ -25,6 +25,8 @@ from tests.wire_origins import (
 from autonomous_healing.wire.exchange import Exchange, whole_head
 from autonomous_healing.wire.limits import ServerLimits
 from autonomous_healing.wire.message import status_line
+from autonomous_healing.wire.ports import PortTaken
+from autonomous_healing.wire.server import Server
 
 #: Limits in time that a test can wait for.
 SOON = ServerLimits(head_seconds=0.2, stall_seconds=0.2, idle_seconds=0.2, sweep_seconds=0.02)
@@ -424,6 +426,115 @@ async def test_who_never_reads_a_stream_stops_it_and_is_dropped(version: bytes) 
         assert streams[0].poured < 16_000_000
         await eventually(lambda: server.connections == 0, seconds=5.0)
         assert (streams[0].gone, server.in_flight) == (1, 0)
+
+
+@on_both_loops
+async def test_who_never_reads_is_dropped_though_more_requests_lie_behind() -> None:
+    """What lies behind has made us stop reading, and then looking after the client is all that is done."""
+    streams: list[Pouring] = []
+    async with (
+        serving(lambda exchange: streams.append(Pouring(exchange)), SOON) as server,
+        client(server.port, buffer=4096) as line,
+    ):
+        await line.send(get(b"/"), *[get(b"/behind", b"X: " + b"x" * 8000)] * 12)
+        await eventually(lambda: streams and not streams[0].flows)
+        await eventually(lambda: server.connections == 0, seconds=5.0)
+        assert (streams[0].gone, server.in_flight) == (1, 0)
+
+
+@on_both_loops
+async def test_who_leaves_while_it_is_held_back_is_noticed_at_the_second_request_too() -> None:
+    later = Later()
+    async with serving(later) as server:
+        async with client(server.port) as line:
+            await line.send(*[get(b"/", b"X: " + b"x" * 8000)] * 20)
+            await eventually(lambda: later.exchanges)
+            await let_others_run()
+            later.exchanges[0].respond(head_of(204, None))
+            await eventually(lambda: len(later.exchanges) == 2)
+        await eventually(lambda: later.gone == later.exchanges[1:])
+        assert (server.connections, server.in_flight) == (0, 0)
+
+
+async def trickle(line: Line) -> None:
+    """A byte of a body in chunks now and then."""
+    for _ in range(400):
+        await line.send(b"1\r\nx\r\n")
+        await eventually(waited(0.005))
+
+
+@on_both_loops
+async def test_who_never_reads_is_dropped_though_it_goes_on_sending() -> None:
+    streams: list[Pouring] = []
+
+    def handle(exchange: Exchange) -> None:
+        streams.append(Pouring(exchange))
+        assert exchange.upload is not None
+        exchange.upload.resume()
+
+    limits = ServerLimits(stall_seconds=0.2, sweep_seconds=0.02, buffer_bytes=10)
+    async with serving(handle, limits) as server, client(server.port, buffer=4096) as line:
+        await line.send(get(b"/", b"Transfer-Encoding: chunked") + b"14\r\n" + b"x" * 20 + b"\r\n")
+        await eventually(lambda: streams)
+        with pytest.raises(ConnectionError):
+            await trickle(line)
+        assert (streams[0].gone, server.connections) == (1, 0)
+
+
+@pytest.mark.parametrize("length", [None, 1_000_000])
+@on_both_loops
+async def test_no_refusal_gets_into_an_answer_that_has_begun(length: int | None) -> None:
+    """An upload that turns out malformed cuts it."""
+    later = Later()
+
+    def handle(exchange: Exchange) -> None:
+        later(exchange)
+        exchange.begin(head_of(200, length), length)
+        exchange.write(b"one")
+        assert exchange.upload is not None
+        exchange.upload.resume()
+
+    limits = ServerLimits(body_bytes=1_000_000, buffer_bytes=10)
+    async with serving(handle, limits) as server, client(server.port) as line:
+        await line.send(get(b"/", b"Transfer-Encoding: chunked") + b"14\r\n" + b"x" * 20 + b"\r\n")
+        await line.until(b"one")
+        await line.send(b"zz\r\n")
+        with pytest.raises((Cut, ConnectionResetError)):
+            await line.until(b"HTTP/")
+        assert (later.exchanges[0].answered, server.in_flight) == (True, 0)
+        assert later.gone == later.exchanges
+
+
+@on_uvloop
+async def test_a_refusal_of_a_head_request_has_no_body() -> None:
+    later: list[Exchange] = []
+    async with (
+        serving(later.append, ServerLimits(in_flight=1)) as server,
+        client(server.port) as first,
+        client(server.port) as line,
+    ):
+        await first.send(get(b"/"))
+        await eventually(lambda: later)
+        await line.send(get(b"/", method=b"HEAD"))
+        head, _, body = (await line.rest()).partition(b"\r\n\r\n")
+        assert (head.startswith(b"HTTP/1.1 503 "), body) == (True, b"")
+
+
+@pytest.mark.parametrize(("field", "status"), [(b"Content-Length: 99", b"413"), (b"no field", b"400")])
+@on_uvloop
+async def test_nor_has_one_of_a_head_request_that_is_wrong(field: bytes, status: bytes) -> None:
+    async with serving(echo, ServerLimits(body_bytes=10)) as server, client(server.port) as line:
+        await line.send(get(b"/", field, method=b"HEAD"))
+        head, _, body = (await line.rest()).partition(b"\r\n\r\n")
+        assert (head.startswith(b"HTTP/1.1 " + status), body) == (True, b"")
+
+
+@on_both_loops
+async def test_a_taken_port_is_said_by_its_number() -> None:
+    async with serving(echo) as server:
+        with pytest.raises(PortTaken, match=str(server.port)) as taken:
+            await Server(echo).listen("127.0.0.1", server.port)
+        assert taken.value.port == server.port
 
 
 @on_both_loops

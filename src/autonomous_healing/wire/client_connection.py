@@ -1,18 +1,18 @@
 """One connection of a client: reads one request at a time, and holds back what comes behind it."""
 
 import asyncio
-import json
 import math
-from http import HTTPStatus
 from typing import cast
 
 from autonomous_healing.wire.bodies import BodyReader, body_of_request
 from autonomous_healing.wire.errors import Malformed
-from autonomous_healing.wire.exchange import Exchange, Upload, whole_head
+from autonomous_healing.wire.exchange import Exchange, Upload
 from autonomous_healing.wire.heads import LONGEST_REQUEST_HEAD, end_of_head, read_request
-from autonomous_healing.wire.message import RequestHead, status_line
+from autonomous_healing.wire.message import RequestHead
 from autonomous_healing.wire.premises import Premises
+from autonomous_healing.wire.refusals import refusal
 from autonomous_healing.wire.sockets import end_by_reset, is_over, not_taken
+from autonomous_healing.wire.streamed_body import StreamedBody
 
 #: Bytes behind a request that are held before reading stops.
 _MOST_HELD = 65_536
@@ -39,9 +39,9 @@ class ClientConnection(asyncio.Protocol):
     """The carrier of exchanges, one after the other."""
 
     __slots__ = (
-        "_address", "_blocked", "_chunks", "_closing", "_empty", "_exchange", "_held", "_left", "_loop",
-        "_moved_at", "_paused", "_pieces", "_reader", "_request", "_scanned", "_server", "_size",
-        "_stuck_at", "_transport", "_upload", "due",
+        "_address", "_blocked", "_closing", "_empty", "_exchange", "_held", "_loop", "_moved_at", "_paused",
+        "_pieces", "_reader", "_request", "_scanned", "_server", "_size", "_streamed", "_stuck_at",
+        "_transport", "_upload", "due",
     )  # fmt: skip
 
     def __init__(self, server: Premises) -> None:
@@ -57,8 +57,7 @@ class ClientConnection(asyncio.Protocol):
         self._scanned = 0  #: bytes of a head that is not whole in which no end was found
         self._exchange: Exchange | None = None
         self._upload: Upload | None = None
-        self._chunks = False  #: whether the streamed answer goes out in chunks
-        self._left: int | None = None  #: bytes of the streamed answer that are still owed
+        self._streamed: StreamedBody | None = None  #: of an answer that has begun
         self._blocked = False  #: the client does not read as fast as we write
         self._paused = False  #: we do not read
         self._closing = False
@@ -72,7 +71,7 @@ class ClientConnection(asyncio.Protocol):
         self.due = self._loop.time() + self._server.patience
         self._server.sweeper.watch(self)
         if not self._server.joined(self, self._address):
-            self._refuse(503, "too many connections", b"retry-after: 1\r\n")
+            self._refuse(503, "too many connections")
 
     def data_received(self, piece: bytes) -> None:
         if self._exchange is None:
@@ -102,7 +101,7 @@ class ClientConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         self._blocked = True
         self._stuck_at, self._moved_at = not_taken(self._transport), self._loop.time()
-        self.due = self._moved_at + self._server.limits.stall_seconds / _LOOKS
+        self._plan_look()
         if self._exchange is not None and self._exchange.flow is not None:
             self._exchange.flow.pause()
 
@@ -113,30 +112,47 @@ class ClientConnection(asyncio.Protocol):
             if self._held:
                 self._go_on()
         else:
-            self.due = math.inf
+            self._plan_look()
             if self._exchange.flow is not None:
                 self._exchange.flow.resume()
 
     def overdue(self) -> None:
         """A limit in time has passed."""
-        limits = self._server.limits
-        if self._paused and self._exchange is not None and not is_over(self._transport):
-            self._look_again_soon()
-            return
-        if self._blocked:
-            waiting, now = not_taken(self._transport), self._loop.time()
-            if waiting != self._stuck_at:
-                self._stuck_at, self._moved_at = waiting, now
-            if now - self._moved_at < limits.stall_seconds:
-                self.due = now + limits.stall_seconds / _LOOKS
+        held_back = self._paused and self._exchange is not None
+        if self._blocked or held_back:
+            if self._stands_still() or (held_back and is_over(self._transport)):
+                self.abort()
+            else:
+                self._plan_look()
                 self._server.sweeper.watch(self)
-                return
+            return
         idle = self._exchange is None and self._reader is None and not self._held
-        if idle or self._blocked or self._closing or self._exchange is not None:
+        if idle or self._closing or self._exchange is not None:
             self.abort()
         else:
             self._server.sweeper.watch(self)
             self._refuse(408, "the request did not come in time")
+
+    def _stands_still(self) -> bool:
+        """Whether the client has taken nothing of what waits for it, for as long as that may last."""
+        if not self._blocked:
+            return False
+        waiting, now = not_taken(self._transport), self._loop.time()
+        if waiting != self._stuck_at:
+            self._stuck_at, self._moved_at = waiting, now
+        return now - self._moved_at >= self._server.limits.stall_seconds
+
+    def _plan_look(self) -> None:
+        """Of a client that does not read, or is not read from, nobody else would tell that it is gone."""
+        stall = self._server.limits.stall_seconds
+        seconds = math.inf
+        if self._blocked:
+            seconds = stall / _LOOKS
+        elif self._upload is not None:
+            seconds = stall
+        if self._paused:
+            seconds = min(seconds, _LOOKED_AT)
+        self.due = self._loop.time() + seconds
 
     def drain(self, grace: float) -> None:
         """Answer what is under way or comes within `grace` seconds, then close."""
@@ -165,8 +181,7 @@ class ClientConnection(asyncio.Protocol):
                 elif end := end_of_head(buffer, LONGEST_REQUEST_HEAD, self._scanned):
                     request = read_request(buffer[:end])
                     buffer = buffer[end:]
-                    self._scanned = 0
-                    self._empty = 0
+                    self._scanned = self._empty = 0
                     if request.chunked or request.length:
                         self._begin_body(request)
                     else:
@@ -175,7 +190,8 @@ class ClientConnection(asyncio.Protocol):
                     self._scanned = len(buffer)
                     break
         except Malformed as wrong:
-            self._refuse(wrong.status, str(wrong))
+            method = buffer.partition(b" ")[0] if self._request is None else self._request.method
+            self._refuse(wrong.status, str(wrong), method)
             return
         if buffer and self._upload is not None:
             self._feed_upload(buffer)  # what came with its head
@@ -185,13 +201,14 @@ class ClientConnection(asyncio.Protocol):
             self._held = buffer
 
     def _begin_body(self, request: RequestHead) -> None:
+        self._request = request
         limits = self._server.limits
         length = request.length or 0
         if length > limits.body_bytes:
             raise Malformed(f"the body is longer than {limits.body_bytes} bytes", 413)
         if request.expects_continue:
             self._transport.write(_CONTINUE)
-        self._request, self._reader = request, body_of_request(request)
+        self._reader = body_of_request(request)
         self._pieces, self._size = [], 0
         self.due = self._loop.time() + limits.stall_seconds
         if length > limits.buffer_bytes:
@@ -223,7 +240,8 @@ class ClientConnection(asyncio.Protocol):
         if self._size > limits.body_bytes:
             raise Malformed(f"the body is longer than {limits.body_bytes} bytes", 413)
         self._pieces.append(part)
-        self.due = self._loop.time() + limits.stall_seconds
+        if not self._blocked:  # who sends must read, too
+            self.due = self._loop.time() + limits.stall_seconds
 
     def _feed_upload(self, piece: bytes) -> None:
         upload, reader = cast(Upload, self._upload), cast(BodyReader, self._reader)
@@ -231,12 +249,7 @@ class ClientConnection(asyncio.Protocol):
             part = reader.feed(piece)
             self._take_part(part)
         except Malformed as wrong:
-            exchange = cast(Exchange, self._exchange)
-            exchange.on_gone()  # half an upload must not be taken for a whole one
-            self._exchange = None
-            self._server.in_flight -= 1
-            exchange.answered = True
-            self._refuse(wrong.status, str(wrong))
+            self._break_off(wrong)
             return
         self._pieces = []
         if part:
@@ -244,18 +257,33 @@ class ClientConnection(asyncio.Protocol):
         if reader.done:
             self._held = reader.rest
             self._upload = self._reader = self._request = None
-            self.due = math.inf
+            self._plan_look()
             upload.end()
+
+    def _break_off(self, wrong: Malformed) -> None:
+        """Half an upload must not be taken for a whole one."""
+        exchange = cast(Exchange, self._exchange)
+        exchange.answered = True
+        exchange.on_gone()
+        exchange.let_go()
+        if self._streamed is not None:
+            self.abort()  # a refusal would become a part of the answer that has begun
+        self._exchange = None
+        self._server.in_flight -= 1
+        if self._streamed is None:
+            self._refuse(wrong.status, str(wrong), exchange.request.method)
 
     def _hand_over(self, request: RequestHead, body: bytes, upload: Upload | None) -> None:
         server = self._server
         if server.in_flight >= server.limits.in_flight:
-            self._refuse(503, "too many requests are under way", b"retry-after: 1\r\n")
+            self._refuse(503, "too many requests are under way", request.method)
             return
         server.in_flight += 1
         self._upload = upload
         self._exchange = exchange = Exchange(self, request, body, upload)
         self.due = math.inf
+        if self._paused:
+            self._plan_look()
         server.handle(exchange)
 
     def _go_on(self) -> None:
@@ -272,20 +300,14 @@ class ClientConnection(asyncio.Protocol):
         """Read on."""
         if self._paused and not self._closing:
             self._read_on()
-            if self._upload is not None:
-                self.due = self._loop.time() + self._server.limits.stall_seconds
+            if self._exchange is not None and not self._blocked:
+                self._plan_look()
 
     def _pause_reading(self) -> None:
         if not self._paused:
             self._paused = True
             self._transport.pause_reading()
-        self.due = (
-            self._loop.time() + _LOOKED_AT
-        )  # while nothing is read, nobody tells that the client leaves
-
-    def _look_again_soon(self) -> None:
-        self.due = self._loop.time() + _LOOKED_AT
-        self._server.sweeper.watch(self)
+        self.due = min(self.due, self._loop.time() + _LOOKED_AT)
 
     def _read_on(self) -> None:
         if self._paused:
@@ -304,34 +326,29 @@ class ClientConnection(asyncio.Protocol):
         self._finished(exchange, keeps)
 
     def begin(self, exchange: Exchange, head: bytes, length: int | None) -> None:
-        self._chunks = length is None and exchange.request.minor == 1
-        self._left = length
-        framing = b"transfer-encoding: chunked\r\n" if self._chunks else b""
-        close = b"" if self._keeps_alive(exchange) and (self._chunks or length is not None) else _CLOSE
+        self._streamed = body = StreamedBody(length, exchange.request.minor)
+        framing = b"transfer-encoding: chunked\r\n" if body.chunked else b""
+        close = b"" if body.has_own_end and self._keeps_alive(exchange) else b"connection: close\r\n"
         self._transport.write(b"%b%b%b%b\r\n" % (head, framing, self._server.date_line(), close))
 
     def send_part(self, exchange: Exchange, piece: bytes) -> None:
         if not piece:
-            return
-        if self._left is not None:
-            self._left -= len(piece)
-            if self._left < 0:
-                self.cut(exchange)
-                return
-        if self._chunks:
-            self._transport.writelines((b"%x\r\n" % len(piece), piece, b"\r\n"))
+            return  # a chunk of nothing would end the body
+        framed = cast(StreamedBody, self._streamed).framed(piece)
+        if framed is None:
+            self.cut(exchange)
         else:
-            self._transport.write(piece)
+            self._transport.writelines(framed)
 
     def finish(self, exchange: Exchange) -> None:
-        if self._left:
+        body = cast(StreamedBody, self._streamed)
+        if body.is_owed:
             self.cut(exchange)  # never a short body as a whole one
             return
-        if self._chunks:
+        if body.chunked:
             self._transport.write(b"0\r\n\r\n")
-        whole = self._chunks or self._left is not None
-        self._chunks, self._left = False, None
-        self._finished(exchange, whole and self._keeps_alive(exchange))
+        self._streamed = None
+        self._finished(exchange, body.has_own_end and self._keeps_alive(exchange))
 
     def cut(self, exchange: Exchange) -> None:
         """By a reset: an end of the connection alone may be an end of the body."""
@@ -358,27 +375,21 @@ class ClientConnection(asyncio.Protocol):
         """At once where the request was whole; a client that still sends gets time to read what we said."""
         if self._closing:
             return
-        self._closing = True
-        self._held = b""
         if self._reader is None and not self._paused:
+            self._closing = True
+            self._held = b""
             self._transport.close()
             self.due = self._loop.time() + self._server.limits.stall_seconds
-            return
-        self._reader = self._upload = self._request = None
-        self.due = self._loop.time() + _LINGER
-        self._read_on()
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
+        else:
+            self._linger()
 
-    def _refuse(self, status: int, why: str, more: bytes = b"") -> None:
-        """A problem document (RFC 9457) for what is no exchange, and no more after it."""
-        title = HTTPStatus(status).phrase
-        if status == 405:
-            more += _ALLOW
-        body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": why}).encode()
-        fields = ((b"content-type", b"application/problem+json"),)
-        head = whole_head(status_line(status), fields, len(body))
-        self._transport.write(b"%b%b%b%b\r\n%b" % (head, more, self._server.date_line(), _CLOSE, body))
+    def _refuse(self, status: int, why: str, method: bytes = b"") -> None:
+        """Say why this is no exchange, to a request with `method` if that is known, and no more after it."""
+        self._transport.write(refusal(status, why, self._server.date_line(), bare=method == b"HEAD"))
+        self._linger()
+
+    def _linger(self) -> None:
+        """Say no more, and take what still comes for a moment."""
         self._closing = True
         self._held = b""
         self._pieces = []
@@ -387,8 +398,3 @@ class ClientConnection(asyncio.Protocol):
         self._read_on()
         if self._transport.can_write_eof():
             self._transport.write_eof()
-
-
-_ALLOW = b"allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
-
-_CLOSE = b"connection: close\r\n"
