@@ -1,8 +1,18 @@
 """Where the servers listen, each setting with a sentence. Frozen once read."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from autonomous_healing.resilience import Options
+
+#: A name or an address; one of IPv6 without brackets.
+HostName = Annotated[
+    str,
+    Field(
+        pattern=r"^([A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)$"
+    ),
+]
 
 
 class ServerSettings(Options):
@@ -17,6 +27,9 @@ class ServerSettings(Options):
         "http://localhost:8888/health-dashboard",
         pattern=r"^https?://(\[[0-9A-Fa-f:.]+\]|[^/\s\[\]]+)(/\S*)?$",
         description="How browsers reach the dashboard; requests for its host name are answered.",
+    )
+    allowed_hosts: tuple[HostName, ...] = Field(
+        (), description="Other names that requests may ask for in `Host`, without ports; any else is 421."
     )
     workers: int = Field(1, ge=1, le=64, description="Processes that share the proxy's port.")
     max_body_bytes: int = Field(

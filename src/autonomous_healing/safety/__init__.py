@@ -1,4 +1,4 @@
-"""What the product may do by itself. Knows no patient and no strategy, only actions."""
+"""What may be done by itself, and by whom. Knows no patient and no strategy, only actions and callers."""
 
 from autonomous_healing.safety.guard import (
     Action,
@@ -8,6 +8,16 @@ from autonomous_healing.safety.guard import (
     Review,
     Verdict,
 )
-from autonomous_healing.safety.options import Mode, SafetySettings
+from autonomous_healing.safety.options import AuthSettings, Mode, SafetySettings
 
-__all__ = ["Action", "FailSafe", "Guard", "Mode", "Origin", "Review", "SafetySettings", "Verdict"]
+__all__ = [
+    "Action",
+    "AuthSettings",
+    "FailSafe",
+    "Guard",
+    "Mode",
+    "Origin",
+    "Review",
+    "SafetySettings",
+    "Verdict",
+]

@@ -6,6 +6,7 @@ from autonomous_healing.agents.monitoring import TODAY
 from autonomous_healing.endpoint_healing.catalog import build_endpoints, default_sources, endpoint_names
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.strategies import CASCADE
+from autonomous_healing.safety.hosts import is_loopback
 from autonomous_healing.settings.faults import Fault, unknown
 from autonomous_healing.settings.model import Settings
 from autonomous_healing.settings.sources import source_faults
@@ -13,7 +14,13 @@ from autonomous_healing.settings.sources import source_faults
 
 def contradictions(settings: Settings) -> list[Fault]:
     """All of them, each with its path."""
-    return [*source_faults(settings), *_targets(settings), *_healing(settings), *_server(settings)]
+    return [
+        *source_faults(settings),
+        *_targets(settings),
+        *_healing(settings),
+        *_server(settings),
+        *_auth(settings),
+    ]
 
 
 def _targets(settings: Settings) -> Iterator[Fault]:
@@ -76,3 +83,14 @@ def _server(settings: Settings) -> Iterator[Fault]:
     server = settings.server
     if server.proxy_port == server.dashboard_port != 0:
         yield Fault("server.dashboard_port", f"{server.dashboard_port} is the proxy's port too")
+
+
+def _auth(settings: Settings) -> Iterator[Fault]:
+    host, auth = settings.server.host, settings.auth
+    if auth.tokens:
+        return
+    wanted = "make a token with `autonomous-healing token create`"
+    if not is_loopback(host):
+        yield Fault("server.host", f"{host!r} is open to other machines, and nobody has a token: {wanted}")
+    if not auth.loopback_read:
+        yield Fault("auth.loopback_read", f"leaves nobody who may read: {wanted}")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 #: Parts of a path whose value may be a secret and is not repeated.
-SECRET_PARTS = frozenset({"keys", "dsn"})
+SECRET_PARTS = frozenset({"keys", "dsn", "tokens"})
 
 #: What pydantic says where a text stands in the place of a section or a list: it may be a misplaced key.
 _MISPLACED = frozenset({"dict_type", "model_attributes_type", "model_type", "tuple_type"})

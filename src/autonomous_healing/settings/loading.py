@@ -13,6 +13,7 @@ from autonomous_healing.settings.contradictions import contradictions
 from autonomous_healing.settings.faults import BadSettings, Fault, faults_of
 from autonomous_healing.settings.model import Settings
 from autonomous_healing.settings.text import to_yaml
+from autonomous_healing.settings.tokens import exposed_tokens, tokens_in
 
 PREFIX = "HEALING__"
 
@@ -27,13 +28,30 @@ def load_settings(path: Path | None, environ: Mapping[str, str], **overrides: An
     """
     origin = str(path) if path else "defaults"
     variables = dict(_from_environment(environ))
-    # By way of JSON, where strict types still take a list for a tuple and 5 for 5.0. What the file was read
-    # into is gone by then: of thousands of sources, its memory would stay behind in pieces.
-    document = msgspec.json.encode(_tree(path, variables, overrides))
+    document, exposed = _document(path, environ, variables, overrides)
     try:
-        return _validated(document, origin)
+        settings = _validated(document, origin)
     except BadSettings as bad:
-        raise BadSettings(origin, [_traced(fault, variables) for fault in bad.faults]) from None
+        told = [fault.path for fault in exposed]
+        faults = [*exposed, *(fault for fault in bad.faults if fault.path not in told)]
+        raise BadSettings(origin, [_traced(fault, variables) for fault in faults]) from None
+    if exposed:
+        raise BadSettings(origin, [_traced(fault, variables) for fault in exposed])
+    return settings
+
+
+def _document(
+    path: Path | None, environ: Mapping[str, str], variables: Mapping[str, Any], overrides: Mapping[str, Any]
+) -> tuple[bytes, list[Fault]]:
+    """All of it as JSON, where strict types still take a list for a tuple and 5 for 5.0; and tokens in it.
+
+    What the file was read into is gone afterwards: of thousands of sources, its memory would stay behind in
+    pieces.
+    """
+    tree = _tree(path, variables, overrides)
+    exposed = list(exposed_tokens(tree))
+    _add_tokens(tree, tokens_in(environ))
+    return msgspec.json.encode(tree), exposed
 
 
 def _tree(path: Path | None, variables: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,6 +64,13 @@ def _tree(path: Path | None, variables: Mapping[str, Any], overrides: Mapping[st
         if value is not None:
             _put(tree, name.split("__"), value)
     return tree
+
+
+def _add_tokens(tree: Mapping[str, Any], more: Sequence[Mapping[str, Any]]) -> None:
+    """To those of the file; what stands there in the place of a list is told later."""
+    auth = tree.get("auth")
+    if isinstance(auth, dict) and isinstance(auth.get("tokens"), list):
+        auth["tokens"] = [*auth["tokens"], *more]
 
 
 def _defaults() -> dict[str, Any]:

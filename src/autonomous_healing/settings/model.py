@@ -10,7 +10,7 @@ from autonomous_healing.endpoint_healing.catalog import default_sources
 from autonomous_healing.endpoint_healing.options import HealingSettings, SourceSettings
 from autonomous_healing.learning import LearningSettings
 from autonomous_healing.resilience import Options
-from autonomous_healing.safety import SafetySettings
+from autonomous_healing.safety import AuthSettings, SafetySettings
 from autonomous_healing.settings.options import LoggingSettings
 
 
@@ -19,6 +19,9 @@ class Settings(Options):
 
     server: ServerSettings = Field(
         default_factory=ServerSettings, description="Where people and programs connect."
+    )
+    auth: AuthSettings = Field(
+        default_factory=AuthSettings, description="Who may read and act, and how often."
     )
     database: DatabaseSettings = Field(default_factory=DatabaseSettings, description="PostgreSQL.")
     sources: dict[str, SourceSettings] = Field(
