@@ -73,7 +73,7 @@ async def test_a_caller_may_bound_the_age_of_a_copy() -> None:
 
 
 async def test_less_is_given_only_when_asked_for_and_marked() -> None:
-    world = World(healing={"in_request_retries": 1})  # two would spend the retry budget of a quiet source
+    world = World(healing={"in_request_retries": 0})  # one would spend the retry budget of a quiet source
     world.upstream.says("range=1y", said(503))
     assert (await world.get(CHART)).status == 503
     world.clock.pass_time(10.0)  # the retry budget returns

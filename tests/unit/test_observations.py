@@ -58,7 +58,7 @@ def test_a_batch_counts_as_much_as_one_by_one() -> None:
     assert one.window.p95_seconds() == other.window.p95_seconds()
     assert one.window.successes == other.window.successes == 500
     assert repr(one.breaker) == repr(other.breaker)
-    assert one.budget.left() == other.budget.left() == 50
+    assert one.budget.left() == other.budget.left() == 49
 
 
 def test_each_target_is_told_of_its_own() -> None:
@@ -106,7 +106,7 @@ def test_who_got_what_had_just_been_healed_felt_it_and_asked_nothing() -> None:
     seen.count()
     health = one.window.read()
     assert (health.felt, health.total) == ({"stale": 2, "exact": 1}, 0)
-    assert (repr(one.breaker).endswith("0 of 0 failed>"), one.budget.left()) == (True, 3)
+    assert (repr(one.breaker).endswith("0 of 0 failed>"), one.budget.left()) == (True, 2)
 
 
 def test_answers_of_trials_close_the_circuit_once_they_are_counted() -> None:

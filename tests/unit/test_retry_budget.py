@@ -19,9 +19,10 @@ def budget_after(first_calls: int, clock: ManualClock | None = None) -> RetryBud
 
 
 @pytest.mark.parametrize(
-    ("first_calls", "extra"), [(0, 3), (1, 3), (29, 3), (30, 3), (39, 3), (40, 4), (200, 20), (205, 20)]
+    ("first_calls", "extra"),
+    [(0, 2), (1, 2), (30, 2), (31, 3), (40, 3), (41, 4), (70, 6), (200, 19), (205, 20)],
 )
-def test_extra_calls_are_a_tenth_of_first_calls_but_at_least_three(first_calls: int, extra: int) -> None:
+def test_extra_calls_stay_below_a_tenth_of_first_calls_or_below_three(first_calls: int, extra: int) -> None:
     budget = budget_after(first_calls)
     assert [budget.spend() for _ in range(extra)] == [True] * extra
     assert budget.spend() is False
@@ -30,10 +31,10 @@ def test_extra_calls_are_a_tenth_of_first_calls_but_at_least_three(first_calls: 
 def test_what_was_spent_comes_back_after_ten_seconds() -> None:
     clock = ManualClock()
     budget = budget_after(0, clock)
-    for _ in range(3):
+    for _ in range(2):
         assert budget.spend()
         clock.pass_time(1.0)
-    clock.pass_time(6.9)
+    clock.pass_time(7.9)
     assert budget.left() == 0
     clock.pass_time(0.1)
     assert budget.left() == 1
@@ -42,9 +43,9 @@ def test_what_was_spent_comes_back_after_ten_seconds() -> None:
 def test_first_calls_count_for_ten_seconds_only() -> None:
     clock = ManualClock()
     budget = budget_after(100, clock)
-    assert budget.left() == 10
+    assert (budget.left(), budget.first_calls) == (9, 100)
     clock.pass_time(10.0)
-    assert budget.left() == 3
+    assert (budget.left(), budget.first_calls) == (2, 0)
 
 
 def test_first_calls_are_counted_in_batches_too() -> None:
@@ -69,7 +70,7 @@ def test_no_history_passes_the_bound(history: list[tuple[float, int, int]]) -> N
         # First calls are forgotten late by at most a sixtieth of the window.
         lately = sum(n for at, n in first if at > now - 10.0 * 61 / 60)
         if spent:
-            assert sum(n for at, n in extra if at > now - 10.0) <= max(3, 0.1 * lately)
+            assert sum(n for at, n in extra if at > now - 10.0) < max(3, 0.1 * lately)
 
 
 def test_a_million_calls_leave_no_more_than_a_window_of_slices() -> None:
@@ -105,4 +106,4 @@ async def test_five_hundred_sleeping_retries_cannot_fire_together() -> None:
         for _ in range(500):
             crowd.create_task(retry())
         await clock.advance(1.0)
-    assert len(fired) == 5
+    assert len(fired) == 4

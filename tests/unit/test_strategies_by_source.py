@@ -170,6 +170,6 @@ async def test_none_asks_when_the_retry_budget_is_spent(name: str) -> None:
     case = await world.failed(world.call(place, ALL_LEVELS, **params))
     world.upstream.says("https", TRUTH)
     other = replace(world.call(place, ALL_LEVELS), params=case.call.params)
-    for _ in range(3):
+    for _ in range(2):
         await world.fetch(other, Hop(extra=True))
     assert world.strategy(name).obstacle(case) == "retry budget spent"

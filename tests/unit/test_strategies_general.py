@@ -120,7 +120,7 @@ async def test_nothing_is_asked_again_when_the_retry_budget_is_spent(name: str) 
     place, params = (AGGS, {"limit": "50", "timespan": "minute"})
     case = await world.failed(world.call(place, **params))
     assert obstacle(world, name, case) is None
-    for _ in range(3):
+    for _ in range(2):
         await world.fetch(world.call(place), Hop(extra=True))
     assert obstacle(world, name, case) == "retry budget spent"
 

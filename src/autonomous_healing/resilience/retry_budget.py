@@ -1,6 +1,7 @@
 """A bound on extra calls, so that healing never becomes the outage."""
 
 from dataclasses import dataclass, field
+from math import ceil
 
 from autonomous_healing.resilience.clock import Clock
 from autonomous_healing.resilience.options import RetryBudgetSettings
@@ -9,7 +10,7 @@ from autonomous_healing.resilience.rolling_count import RollingCount
 
 @dataclass(kw_only=True, slots=True)
 class RetryBudget:
-    """Extra calls in the window stay below `max(floor, ratio x first calls in the window)`.
+    """Extra calls in the window stay below `max(floor, ratio x first calls in the window)`: never equal to it.
 
     Both are counted when they are *decided*, so that a crowd asleep in backoff cannot fire together.
     """
@@ -36,8 +37,12 @@ class RetryBudget:
 
     def left(self) -> int:
         """Extra calls that may still be decided now."""
-        now = self.clock.monotonic()
-        self._first.forget(now)
-        self._extra.forget(now)
-        allowed = int(max(self.settings.floor, self.settings.ratio * self._first.total))
-        return max(0, allowed - self._extra.total)
+        self._extra.forget(self.clock.monotonic())
+        bound = max(self.settings.floor, round(self.settings.ratio * self.first_calls, 6))
+        return max(0, ceil(bound) - 1 - self._extra.total)
+
+    @property
+    def first_calls(self) -> int:
+        """First attempts decided in the window."""
+        self._first.forget(self.clock.monotonic())
+        return self._first.total
