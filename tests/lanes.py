@@ -43,7 +43,7 @@ from tests.wire_origins import (
     listening,
     own_answer,
 )
-from tests.world import MARKET, SECRETS
+from tests.world import MARKET, SECRETS, settings_of
 
 #: The default levels, asked for: the answer is the same, the way to it the ordinary one.
 WISH = "exact, equivalent, stale"
@@ -162,7 +162,7 @@ async def house(
     """Started, with these sources only, and stopped in the end. Sources have no quota unless they say so."""
     clock = clock or HurriedClock()
     known = _sources(sources)
-    settings = HealingSettings.model_validate({"breaker": {"jitter": 0.0}, **(healing or {})})
+    settings = settings_of({"breaker": {"jitter": 0.0}, **(healing or {})})
     endpoints = build_endpoints(known)
     parts = build_parts(endpoints, known, secrets, settings, hours or AlwaysOpen(), clock)
     journal = Journal()

@@ -143,6 +143,16 @@ def too_large() -> Unanswered:
     return Unanswered(Trouble.TOO_LARGE, "answer larger than 16777216 bytes")
 
 
+#: What most tests are about happens when a source is asked, and they ask the same more than once.
+EACH_ASKS = {"serve_fresh": False, "coalesce": False}
+
+
+def settings_of(healing: Mapping[str, Any] | None) -> HealingSettings:
+    """The defaults with changes; every question goes to its source unless `cache` says otherwise."""
+    changes = dict(healing or {})
+    return HealingSettings.model_validate({**changes, "cache": {**EACH_ASKS, **changes.get("cache", {})}})
+
+
 class ScriptedUpstream(Upstream):
     """The providers: truthful, unless a script says otherwise. Writes down what it was asked."""
 
@@ -221,7 +231,7 @@ class World:
         clock: ManualClock | None = None,
     ) -> None:
         self.clock = clock or HurriedClock()
-        self.settings = HealingSettings.model_validate(healing or {})
+        self.settings = settings_of(healing)
         self.sources = _sources(sources or {})
         self.endpoints = build_endpoints(self.sources)
         self.upstream = ScriptedUpstream(self.clock)

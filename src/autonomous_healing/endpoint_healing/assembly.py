@@ -72,7 +72,7 @@ def build_parts(
     """
     quotas = {source: one.quota for source, one in sources.items()}
     admission = Admission(secrets, quotas, settings, clock)
-    cache = ResponseCache(settings.cache, clock)
+    cache = ResponseCache(settings.cache, clock, hours)
     limits = UpstreamLimits(
         max_body=settings.max_answer_mb * 1_048_576,
         connect_seconds=settings.connect_timeout,

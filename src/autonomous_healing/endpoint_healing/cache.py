@@ -1,37 +1,80 @@
-"""The last good copy of every answer, for the hour in which the source has none."""
+"""The last good copy of every answer: for those who ask again at once, and for the hour without a source."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from zlib import crc32
 
 from autonomous_healing.endpoint_healing.call import Call, Response
 from autonomous_healing.endpoint_healing.endpoints import DataKind
 from autonomous_healing.endpoint_healing.fidelity import Fidelity
+from autonomous_healing.endpoint_healing.freshness import MarketHours
 from autonomous_healing.endpoint_healing.options import CacheSettings
 from autonomous_healing.resilience import Clock
+from autonomous_healing.wire import Answer
+
+#: Kinds whose data does not change while the exchange is closed, so that no copy of it ages then.
+OF_EXCHANGES = frozenset({DataKind.QUOTE, DataKind.INTRADAY, DataKind.DAILY})
+
+#: A copy asked for so often in its lifetime is fetched anew before it is over.
+POPULAR = 3
+
+#: Share of a lifetime after which that is done.
+NEARLY_OVER = 0.9
 
 
 @dataclass(slots=True)
 class Copy:
     """One answer that was judged good, and how it looked on the wire."""
 
+    place: str  #: of the endpoint
     response: Response
     kind: DataKind
-    kept_at: float  #: monotonic seconds
+    kept_at: float  #: monotonic seconds at which it was true at its source
+    fresh: float  #: seconds from then on in which it is the answer itself
+    while_revalidate: float  #: seconds after that in which it may be given while a new one is fetched
+    if_error: float  #: seconds after its freshness in which it may heal
     judged_at: float = 0.0  #: monotonic seconds
     told: tuple[bytes, ...] = ()  #: what of its head matters, as it came
-    raw: bytes = b""  #: its body as it came, perhaps compressed
+    came: Answer | None = None  #: as it came, its body perhaps compressed
     head: bytes = b""  #: ready for callers who get it unchanged
+    hits: int = 0  #: callers since it was kept who got it without asking the source
+    aged_head: bytes = b""  #: `head` with the age that it has in `aged_at`
+    aged_at: int = -1  #: whole seconds of age
+    weight: int = 0  #: bytes that were counted for it
+    doubted: bool = False  #: it turned out older than it looked: it may heal, but answers nobody by itself
+
+    @property
+    def held(self) -> int:
+        """Bytes in memory."""
+        came = self.came
+        compressed = came is not None and came.body is not self.response.body
+        return len(self.response.body) + (len(came.body) if came and compressed else 0)
+
+    def reused(self, age: float) -> Response:
+        """The answer of this age, given without its source being asked."""
+        level = Fidelity.EXACT if age <= self.fresh else Fidelity.STALE
+        return replace(self.response, age=age, ttl=self.fresh - age, fidelity=level)
+
+    def unlink(self) -> None:
+        """The same bytes make it young no more."""
+        self.came, self.head, self.aged_head, self.aged_at = None, b"", b"", -1
 
 
 class ResponseCache:
     """Validated answers of full fidelity, bounded by count and bytes; the least recently used goes first."""
 
-    def __init__(self, settings: CacheSettings, clock: Clock) -> None:
+    def __init__(self, settings: CacheSettings, clock: Clock, hours: MarketHours | None = None) -> None:
+        """`hours`: of the exchange; without them all time counts."""
         self._settings = settings
         self._clock = clock
+        self._hours = hours
         self._copies: OrderedDict[str, Copy] = OrderedDict()
         self.bytes_held = 0
+        self.coalesces = settings.coalesce
+        self.prefetches = settings.prefetch and settings.serve_fresh
+        self.kept: Callable[[str, Copy], None] = lambda resource, copy: None  #: told of each new copy
 
     def __len__(self) -> int:
         return len(self._copies)
@@ -48,12 +91,24 @@ class ResponseCache:
             return
         if len(response.body) > self._settings.max_body_mb * 1_048_576:
             return
-        self._forget(call.resource)
         made_at = self._clock.monotonic() - took - response.keeping.age
-        self._copies[call.resource] = Copy(response, call.kind, made_at)
-        self.bytes_held += len(response.body)
+        copy = self._copy_of(call, response, made_at)
+        self.put(call.resource, copy)
+        self.kept(call.resource, copy)
+
+    def put(self, resource: str, copy: Copy) -> None:
+        """In the place of the one before; the least recently used make room."""
+        self.forget(resource)
+        self._copies[resource] = copy
+        self.weigh(copy)
         while len(self._copies) > self._settings.max_entries or self._too_heavy():
-            self._forget(next(iter(self._copies)))
+            self.forget(next(iter(self._copies)))
+
+    def weigh(self, copy: Copy) -> None:
+        """One that is kept holds more or less than before."""
+        weight = copy.held
+        self.bytes_held += weight - copy.weight
+        copy.weight = weight
 
     def latest(self, resource: str) -> Copy | None:
         """The copy itself, as the most recently used."""
@@ -62,25 +117,51 @@ class ResponseCache:
             self._copies.move_to_end(resource)
         return copy
 
+    def fresh(self, resource: str) -> Copy | None:
+        """The copy, if it is the answer itself still and the settings let it be."""
+        copy = self._copies.get(resource)
+        if copy is None or not self._settings.serve_fresh:
+            return None
+        self._copies.move_to_end(resource)
+        over = copy.doubted or self._clock.monotonic() >= copy.kept_at + copy.fresh
+        return None if over else copy
+
+    def revalidated(self, resource: str) -> Copy | None:
+        """The copy, if it has just ceased to be fresh and may be given while a new one is fetched."""
+        copy = self._copies.get(resource)
+        if copy is None or copy.doubted or not copy.while_revalidate:
+            return None
+        beyond = self._clock.monotonic() - copy.kept_at - copy.fresh
+        return copy if beyond >= 0 and self.counted(copy, beyond) <= copy.while_revalidate else None
+
+    def reuse(self, call: Call) -> Response | None:
+        """What a fresh copy answers without its source being asked."""
+        copy = self.fresh(call.resource)
+        return copy.reused(self._clock.monotonic() - copy.kept_at) if copy else None
+
     def last_good(self, call: Call) -> Response | None:
         """The copy with its age and its honest level, or None when there is none inside its windows."""
-        copy = self._copies.get(call.resource)
+        copy = self.latest(call.resource)
         if copy is None:
             return None
-        self._copies.move_to_end(call.resource)
         age = self._clock.monotonic() - copy.kept_at
-        lifetimes = self._settings.kinds.of(copy.kind)
-        said = copy.response.keeping.fresh
-        fresh = lifetimes.fresh if said is None else said
-        if age > fresh + lifetimes.if_error:
+        if age <= copy.fresh:
+            return replace(copy.response, age=age, fidelity=Fidelity.EXACT)
+        if self.counted(copy, age - copy.fresh) > copy.if_error:
             return None
-        level = Fidelity.EXACT if age <= fresh else Fidelity.STALE
-        return replace(copy.response, age=age, fidelity=level)
+        return replace(copy.response, age=age, fidelity=Fidelity.STALE)
+
+    def counted(self, copy: Copy, seconds: float) -> float:
+        """Of the last so many seconds, those that count against the windows of a copy."""
+        if self._hours is None or copy.kind not in OF_EXCHANGES:
+            return seconds
+        now = self._clock.now()
+        return self._hours.open_seconds(now - timedelta(seconds=seconds), now)
 
     def confirm(self, resource: str, crc: int, asked_at: float) -> None:
         """The source has given the same bytes again, where `crc` is that of those we hold."""
         copy = self._copies.get(resource)
-        if copy is not None and copy.raw and crc32(copy.raw) == crc:
+        if copy is not None and copy.came is not None and crc32(copy.came.body) == crc:
             copy.kept_at = max(copy.kept_at, asked_at - copy.response.keeping.age)
 
     def date_back(self, call: Call, age: float) -> None:
@@ -90,11 +171,43 @@ class ResponseCache:
         """
         if copy := self._copies.get(call.resource):
             copy.kept_at = min(copy.kept_at, self._clock.monotonic() - age)
-            copy.raw = copy.head = b""
+            copy.doubted = True
+            copy.unlink()
+            self.weigh(copy)
 
-    def _forget(self, resource: str) -> None:
-        if copy := self._copies.pop(resource, None):
-            self.bytes_held -= len(copy.response.body)
+    def forget(self, resource: str) -> bool:
+        """Whether there was one."""
+        copy = self._copies.pop(resource, None)
+        if copy is None:
+            return False
+        self.bytes_held -= copy.weight
+        copy.weight = 0
+        return True
+
+    def forget_all(self, *, source: str | None = None, place: str | None = None) -> int:
+        """Those of a source or of one endpoint, or all; how many there were."""
+        gone = [
+            resource
+            for resource, copy in self._copies.items()
+            if (source is None or copy.response.source == source) and (place is None or copy.place == place)
+        ]
+        for resource in gone:
+            self.forget(resource)
+        return len(gone)
+
+    def _copy_of(self, call: Call, response: Response, made_at: float) -> Copy:
+        lifetimes = self._settings.kinds.of(call.kind)
+        said = response.keeping
+        ours = lifetimes.while_revalidate if call.endpoint.source.while_revalidate else 0.0
+        return Copy(
+            call.endpoint.place,
+            response,
+            call.kind,
+            made_at,
+            fresh=lifetimes.fresh if said.fresh is None else said.fresh,
+            while_revalidate=max(ours, said.while_revalidate),
+            if_error=lifetimes.if_error,
+        )
 
     def _too_heavy(self) -> bool:
         return self.bytes_held > self._settings.max_mb * 1_048_576

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from autonomous_healing.endpoint_healing.endpoints import Auth, DataKind, Endpoint, Source
+from autonomous_healing.endpoint_healing.key_options import KeyPlaceSettings
 from autonomous_healing.endpoint_healing.options import QuotaWindowSettings, SourceSettings
 
 
@@ -17,14 +18,17 @@ def default_sources() -> dict[str, SourceSettings]:
         ),
         "fred_api": SourceSettings(
             hosts=("https://api.stlouisfed.org",),
+            auth=KeyPlaceSettings(place="query", name="api_key"),
             keys=("FRED_API_KEY", "FRED_API_KEY_2"),
-            rotate_on=("invalid", "limited", "drained"),
+            rotate_on=("invalid", "limited"),
+            terms_allow_rotation=True,
             expected_response=1.5,
             retry_delay=0.5,
             quota=(QuotaWindowSettings(seconds=60.0, limit=120),),
         ),
         "polygon_io": SourceSettings(
             hosts=("https://api.polygon.io",),
+            auth=KeyPlaceSettings(place="query", name="apiKey"),
             keys=("POLYGON_IO_API_KEY", "POLYGON_IO_API_KEY_2"),
             expected_response=0.8,
             retry_delay=2.0,
@@ -33,6 +37,7 @@ def default_sources() -> dict[str, SourceSettings]:
         ),
         "alpha_vantage": SourceSettings(
             hosts=("https://www.alphavantage.co",),
+            auth=KeyPlaceSettings(place="query", name="apikey"),
             keys=("ALPHA_VANTAGE_API_KEY", "ALPHA_VANTAGE_API_KEY_2"),
             expected_response=2.5,
             retry_delay=12.0,
@@ -45,6 +50,7 @@ def default_sources() -> dict[str, SourceSettings]:
         ),
         "exchange_rate_api": SourceSettings(
             hosts=("https://v6.exchangerate-api.com",),
+            auth=KeyPlaceSettings(place="path"),
             keys=("EXCHANGERATE_API_KEY", "EXCHANGERATE_API_KEY_2"),
             expected_response=1.0,
             retry_delay=2.0,
@@ -53,19 +59,13 @@ def default_sources() -> dict[str, SourceSettings]:
     }
 
 
-_KEYLESS = Auth()
-
-#: id -> (display name, proxy path segment, where the key goes)
-_KNOWN: dict[str, tuple[str, str, Auth]] = {
-    "yahoo_finance": ("Yahoo Finance", "yahoo", _KEYLESS),
-    "fred_api": ("FRED", "fred", Auth(place="query", name="api_key")),
-    "polygon_io": ("Polygon.io", "polygon", Auth(place="query", name="apiKey")),
-    "alpha_vantage": (
-        "Alpha Vantage",
-        "alpha-vantage",
-        Auth(place="query", name="apikey"),
-    ),
-    "exchange_rate_api": ("Exchange Rate API", "exchange-rate", Auth(place="path")),
+#: id -> (display name, proxy path segment)
+_KNOWN: dict[str, tuple[str, str]] = {
+    "yahoo_finance": ("Yahoo Finance", "yahoo"),
+    "fred_api": ("FRED", "fred"),
+    "polygon_io": ("Polygon.io", "polygon"),
+    "alpha_vantage": ("Alpha Vantage", "alpha-vantage"),
+    "exchange_rate_api": ("Exchange Rate API", "exchange-rate"),
 }
 
 SOURCE_IDS = tuple(_KNOWN)
@@ -132,17 +132,19 @@ def mount_of(source_id: str, settings: SourceSettings) -> str:
 
 def build_source(source_id: str, settings: SourceSettings) -> Source:
     """What we know of a provider with what the operator set."""
-    display_name, _, auth = _KNOWN.get(source_id, (source_id, "", _KEYLESS))
+    display_name, _ = _KNOWN.get(source_id, (source_id, ""))
     return Source(
         id=source_id,
         display_name=display_name,
         segment=segment_of(source_id),
-        auth=auth,
+        auth=Auth(place=settings.auth.place, name=settings.auth.name),
         hosts=tuple(host.rstrip("/") for host in settings.hosts),
         expected_response=settings.expected_response,
         retry_delay=settings.retry_delay,
         quota_rest=settings.quota_rest,
         rotate_on=settings.rotate_on,
+        terms_allow_rotation=settings.terms_allow_rotation,
+        while_revalidate=settings.while_revalidate,
         kind=settings.kind,
         allow_private=settings.allow_private,
         ca_file=settings.ca_file,

@@ -43,8 +43,8 @@ SourceKind = Literal["data", "raw"]
 class Auth:
     """Where a provider wants its key."""
 
-    place: Literal["none", "query", "path"] = "none"
-    name: str = ""  #: of the query parameter
+    place: Literal["none", "query", "path", "header"] = "none"
+    name: str = ""  #: of the query parameter or of the header
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +60,8 @@ class Source:
     retry_delay: float  #: seconds a throttled key rests where the provider does not say
     quota_rest: float  #: seconds a spent quota is left alone where the provider does not say
     rotate_on: Collection[str]  #: key states that allow going over to another key
+    terms_allow_rotation: bool  #: the provider's terms let us go round the limits of one key by another
+    while_revalidate: bool  #: a copy that has just expired answers while a new one is fetched
     kind: SourceKind
     allow_private: bool  #: addresses of this machine and of private networks may be connected to
     ca_file: str  #: a certificate authority that is trusted beside the system's; empty for none
@@ -111,6 +113,13 @@ class Endpoint:
             query.append((self.source.auth.name, key))
         path = self.path.format(**values, key=quote(key or "", safe=""))
         return f"{path}?{urlencode(query)}" if query else path
+
+    def key_headers(self, key: str | None) -> dict[str, str]:
+        """The header that carries the key, where the provider wants it in one (RFC 6750, section 2.1)."""
+        auth = self.source.auth
+        if key is None or auth.place != "header":
+            return {}
+        return {auth.name: f"Bearer {key}" if auth.name.lower() == "authorization" else key}
 
     def resource(self, params: Mapping[str, str]) -> str:
         """The same for every way of asking the same: the key of copies and of comparisons."""

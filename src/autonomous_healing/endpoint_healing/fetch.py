@@ -144,6 +144,10 @@ class Fetcher:
             raise
         return self._concluded(call, sent, outcome)
 
+    def reuse(self, call: Call) -> Response | None:
+        """A fresh copy, which needs no asking."""
+        return self._cache.reuse(call)
+
     async def conclude(self, call: Call, sent: Sent, answer: Answer | Unanswered) -> Response:
         """What came of a request that another has sent: judged, counted and kept like all others.
 

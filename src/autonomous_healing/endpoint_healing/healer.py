@@ -68,6 +68,8 @@ class EndpointHealer:
 
     async def answer(self, call: Call) -> Result:
         """A truthful answer to a user's call, or the honest failure."""
+        if fresh := self._fetcher.reuse(call):
+            return self._felt(Result(call=call, response=fresh))
         began, start = self._clock.now(), self._clock.monotonic()
         patience = self._fetcher.patience(call.endpoint, call.deadline.remaining())
         return await self.follow(call, self._fetcher.fetch(call), began, start, patience)
@@ -95,9 +97,7 @@ class EndpointHealer:
         except asyncio.CancelledError:
             attempt.cancel()  # the caller has gone, and nobody else waits for this
             raise
-        result = replace(result, bypassed=bypassed)
-        self._count_felt(result)
-        return result
+        return self._felt(replace(result, bypassed=bypassed))
 
     async def heal(self, failed: FailedCall, diagnosis: Diagnosis) -> EndpointReport:
         """Try to cure; write it down. For failures that are diagnosed already."""
@@ -231,11 +231,13 @@ class EndpointHealer:
         self._journal.record(report)
         return report
 
-    def _count_felt(self, result: Result) -> None:
+    def _felt(self, result: Result) -> Result:
+        """Counted as its caller feels it; who turns healing off does not feel for us."""
         window = self._fetcher.admission.window(result.call.endpoint)
         if result.bypassed:
-            return  # who turns healing off does not feel for us
+            return result
         if result.response is not None:
             window.record_felt(result.response.fidelity.word if result.healed else "fresh")
         elif result.report is not None and not result.report.case.too_hasty:
             window.record_felt(FELT_ERROR)
+        return result

@@ -6,14 +6,17 @@ Nothing here waits, logs or makes a task. Whatever is not plain is left to `Fetc
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from autonomous_healing import wire
-from autonomous_healing.endpoint_healing.cache import Copy, ResponseCache
+from autonomous_healing.endpoint_healing.cache import NEARLY_OVER, POPULAR, Copy, ResponseCache
 from autonomous_healing.endpoint_healing.call import Call, Response
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.fetch import RELAYED, Fetcher, Sent
+from autonomous_healing.endpoint_healing.fidelity import Fidelity
 from autonomous_healing.endpoint_healing.keys import Key, NoKey
 from autonomous_healing.endpoint_healing.observations import Observations, Target, Timing, bucket_of
+from autonomous_healing.endpoint_healing.purpose import Purpose
 from autonomous_healing.endpoint_healing.quota import QuotaSpent
 from autonomous_healing.endpoint_healing.upstream import Route, Unanswered, Upstream, read
 from autonomous_healing.resilience import Clock
@@ -36,6 +39,13 @@ KEYLESS = Key("", "")
 _OPENING, _CLOSING = b"{[", b"}]"
 
 
+class Leader(Protocol):
+    """An attempt under way."""
+
+    def joined_by(self, exchange: wire.Exchange) -> bool:
+        """Whether one more client waits for what comes of it."""
+
+
 @dataclass(slots=True)
 class Question:
     """What a path asks for, worked out once for all who ask the same."""
@@ -49,6 +59,8 @@ class Question:
     healed: "Healed | None" = None  #: what the last healing brought, while it holds
     healed_at: float = -math.inf  #: monotonic seconds, of the last healing
     others: "tuple[Question, ...] | None" = None  #: the same at the source's other hosts, once needed
+    leader: "Leader | None" = None  #: the attempt that is under way for it
+    alone: bool = False  #: its last answer was not to be shared: all who ask ask for themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,7 @@ class HealthyPath:
         self._upstream = upstream
         self._cache = cache
         self._targets: dict[tuple[str, str], Target] = {}
+        self._asked_alone = not cache.coalesces
 
     def question(self, endpoint: Endpoint, params: Mapping[str, str], host: str | None = None) -> Question:
         """May be asked any number of times; of the source's first host unless another is named."""
@@ -89,6 +102,7 @@ class HealthyPath:
             endpoint.resource(params),
             self._target(endpoint, host),
             self._upstream.route(endpoint.source, host),
+            alone=self._asked_alone,
         )
 
     def others(self, question: Question) -> tuple[Question, ...]:
@@ -104,7 +118,7 @@ class HealthyPath:
             question.others = tuple(self.question(endpoint, question.params, host) for host in hosts)
         return question.others
 
-    def admit(self, question: Question) -> Key | None:
+    def admit(self, question: Question, purpose: Purpose = Purpose.FIRST) -> Key | None:
         """The key to ask with; None where something stands in the way: the ordinary path finds out what."""
         target, endpoint = question.target, question.endpoint
         if not target.breaker.is_closed:
@@ -112,7 +126,7 @@ class HealthyPath:
         limits = self._admission.limits(endpoint.source)
         try:
             key = limits.keys.choose(endpoint.name, exclude=None)
-            limits.ledger.charge(probe=False)
+            limits.ledger.charge(probe=purpose is not Purpose.FIRST)
         except (NoKey, QuotaSpent):
             return None
         return key or KEYLESS
@@ -125,10 +139,34 @@ class HealthyPath:
             head = question.heads[key.alias] = self._upstream.request_head(question.route, path, {})[:-2]
         return b"%b%b\r\n" % (head, more)
 
+    def fresh(self, question: Question) -> Copy | None:
+        """A copy that answers one more caller without its source being asked."""
+        copy = self._cache.fresh(question.resource)
+        if copy is not None:
+            copy.hits += 1
+            self.observations.note_reused(question.target)
+        return copy
+
+    def just_expired(self, question: Question) -> Copy | None:
+        """A copy that answers one more caller, as stale, while a new one is fetched."""
+        copy = self._cache.revalidated(question.resource)
+        if copy is not None:
+            self.observations.note_repeated(question.target, Fidelity.STALE.word)
+        return copy
+
+    def nearly_over(self, copy: Copy, age: float) -> bool:
+        """Whether to fetch anew what is asked for often, so that nobody need wait for it."""
+        return copy.hits >= POPULAR and age >= NEARLY_OVER * copy.fresh and self._cache.prefetches
+
+    def shares(self, response: Response) -> bool:
+        """Whether those who asked at the same time may have it, too (RFC 9111, section 4)."""
+        keeping = response.keeping
+        return keeping.allowed and keeping.fresh != 0 and not self._asked_alone
+
     def known(self, question: Question, answer: wire.Answer, start: float, now: float) -> Copy | None:
         """The kept copy, if this answer, asked for at `start`, is the same again and was judged just now."""
         copy = self._cache.latest(question.resource)
-        if copy is None or answer.head.status != 200 or not copy.head or copy.raw != answer.body:
+        if copy is None or copy.came is None or answer.head.status != 200 or copy.came.body != answer.body:
             return None
         if now - copy.judged_at > VERDICT_LASTS or copy.told != telling(answer.head):
             return None
@@ -153,7 +191,8 @@ class HealthyPath:
         copy = self._cache.latest(question.resource)
         if copy is not None and copy.response is response:
             copy.judged_at = self.clock.monotonic()
-            copy.told, copy.raw, copy.head = telling(answer.head), answer.body, head
+            copy.told, copy.came, copy.head = telling(answer.head), answer, head
+            self._cache.weigh(copy)
 
     def healed(self, question: Question) -> Healed | None:
         """What was healed a moment ago, for one more caller; where nothing stands in the way, ask instead."""

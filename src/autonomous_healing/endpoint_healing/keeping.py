@@ -16,6 +16,7 @@ class Keeping:
     allowed: bool = True
     fresh: float | None = None  #: seconds in which a copy counts as the answer itself; None: not said
     age: float = 0.0  #: seconds since the answer was made, when it came
+    while_revalidate: float = 0.0  #: seconds after that in which it may be given while a new one is fetched
 
 
 UNSAID = Keeping()
@@ -28,7 +29,15 @@ def keeping(headers: Mapping[str, str], now: datetime) -> Keeping:
         allowed=not rules.keys() & {"no-store", "private"},
         fresh=_fresh(rules, headers, now),
         age=_seconds(headers.get("age", "")) or 0.0,
+        while_revalidate=_while_revalidate(rules),
     )
+
+
+def _while_revalidate(rules: Mapping[str, str]) -> float:
+    """RFC 5861, section 3; no copy is given unasked where it must be asked for again (RFC 9111, 5.2.2)."""
+    if rules.keys() & {"no-cache", "must-revalidate", "proxy-revalidate", "s-maxage"}:
+        return 0.0
+    return min(_seconds(rules.get("stale-while-revalidate", "")) or 0.0, LONGEST)
 
 
 def _fresh(rules: Mapping[str, str], headers: Mapping[str, str], now: datetime) -> float | None:

@@ -23,7 +23,18 @@ def bucket_of(seconds: float) -> int:
 class Target:
     """One host of one endpoint, with everything that is asked before a call and told after it."""
 
-    __slots__ = ("breaker", "budget", "endpoint", "histogram", "host", "patience", "place", "spent", "window")
+    __slots__ = (
+        "breaker",
+        "budget",
+        "endpoint",
+        "histogram",
+        "host",
+        "patience",
+        "place",
+        "reused",
+        "spent",
+        "window",
+    )
 
     def __init__(
         self,
@@ -41,6 +52,7 @@ class Target:
         self.breaker = breaker
         self.budget = budget
         self.patience = patience  #: seconds until healing begins although an answer may still come
+        self.reused = 0  #: callers since the last count who got a fresh copy
         self.histogram = [0] * (BUCKETS + 1)
         self.spent = 0.0  #: seconds, by all that is in the histogram and was counted since
 
@@ -67,6 +79,7 @@ class Observations:
         self._seconds = [0.0] * RING
         self._next = 0
         self._repeated: Counter[tuple[Target, str]] = Counter()
+        self._reusing: list[Target] = []
 
     def note(self, target: Target, seconds: float) -> None:
         """One good answer, `seconds` after it was asked for."""
@@ -76,6 +89,12 @@ class Observations:
         self._next += 1
         if self._next == RING:
             self.count()
+
+    def note_reused(self, target: Target) -> None:
+        """One more caller who got a fresh copy."""
+        if not target.reused:
+            self._reusing.append(target)
+        target.reused += 1
 
     def note_repeated(self, target: Target, felt: str) -> None:
         """One more caller who got what a healing had just brought."""
@@ -91,6 +110,10 @@ class Observations:
         for (target, felt), times in self._repeated.items():
             target.window.record_felt(felt, times)
         self._repeated.clear()
+        for target in self._reusing:
+            target.window.record_felt("fresh", target.reused)
+            target.reused = 0
+        self._reusing.clear()
         for target, seconds in by_target.items():
             self.tell(target, seconds)
         return list(by_target)

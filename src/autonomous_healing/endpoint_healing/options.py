@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from autonomous_healing.endpoint_healing.endpoints import DataKind, SourceKind
+from autonomous_healing.endpoint_healing.key_options import KeyPlaceSettings, KeySettings
 from autonomous_healing.resilience import BreakerSettings, Options, RetryBudgetSettings
 
 #: A name, so that no key itself can stand in the file.
@@ -33,25 +34,37 @@ class WindowSettings(Options):
 
 class KindLifetimes(Options):
     fresh: float = Field(ge=0, le=86400, description="Seconds in which a copy counts as the answer itself.")
+    while_revalidate: float = Field(
+        ge=0,
+        le=2592000,
+        description="Seconds after that in which it may be given, as stale, while a new one is fetched; "
+        "only where its source has `while_revalidate`.",
+    )
     if_error: float = Field(
         ge=0, le=2592000, description="Seconds after that in which it may heal, as stale."
     )
 
 
-def _lifetimes(fresh: float, if_error: float) -> KindLifetimes:
-    return KindLifetimes(fresh=fresh, if_error=if_error)
+def _lifetimes(fresh: float, while_revalidate: float, if_error: float) -> KindLifetimes:
+    return KindLifetimes(fresh=fresh, while_revalidate=while_revalidate, if_error=if_error)
 
 
 class KindsSettings(Options):
     """Starting values: spec, endpoint healing, section 12."""
 
-    quote: KindLifetimes = Field(_lifetimes(5.0, 60.0), description="Copies of quotes.")
-    intraday: KindLifetimes = Field(_lifetimes(30.0, 900.0), description="Copies of bars shorter than a day.")
-    daily: KindLifetimes = Field(_lifetimes(900.0, 129_600.0), description="Copies of daily bars.")
-    macro: KindLifetimes = Field(_lifetimes(3600.0, 604_800.0), description="Copies of economic series.")
-    fx: KindLifetimes = Field(_lifetimes(900.0, 86_400.0), description="Copies of exchange rates.")
-    reference: KindLifetimes = Field(_lifetimes(900.0, 86_400.0), description="Copies of descriptions.")
-    other: KindLifetimes = Field(_lifetimes(900.0, 86_400.0), description="Copies of anything else.")
+    quote: KindLifetimes = Field(_lifetimes(5.0, 30.0, 60.0), description="Copies of quotes.")
+    intraday: KindLifetimes = Field(
+        _lifetimes(30.0, 300.0, 900.0), description="Copies of bars shorter than a day."
+    )
+    daily: KindLifetimes = Field(_lifetimes(900.0, 3600.0, 129_600.0), description="Copies of daily bars.")
+    macro: KindLifetimes = Field(
+        _lifetimes(3600.0, 86_400.0, 604_800.0), description="Copies of economic series."
+    )
+    fx: KindLifetimes = Field(_lifetimes(900.0, 900.0, 86_400.0), description="Copies of exchange rates.")
+    reference: KindLifetimes = Field(
+        _lifetimes(900.0, 3600.0, 86_400.0), description="Copies of descriptions."
+    )
+    other: KindLifetimes = Field(_lifetimes(900.0, 3600.0, 86_400.0), description="Copies of anything else.")
 
     def of(self, kind: DataKind) -> KindLifetimes:
         """The lifetimes of copies of this kind."""
@@ -64,6 +77,15 @@ class CacheSettings(Options):
     max_mb: int = Field(64, ge=1, le=65536, description="Megabytes of copies held at most.")
     max_body_mb: int = Field(5, ge=1, le=64, description="Megabytes above which an answer is not kept.")
     kinds: KindsSettings = Field(KindsSettings(), description="Lifetimes of copies by kind of data.")
+    serve_fresh: bool = Field(
+        True, description="Whether a copy that is still fresh answers without its source being asked."
+    )
+    coalesce: bool = Field(
+        True, description="Whether those who ask the same at the same time share one call to its source."
+    )
+    prefetch: bool = Field(
+        True, description="Whether what is asked for often is fetched anew before its copy is over."
+    )
 
 
 class PlausibilitySettings(Options):
@@ -83,18 +105,6 @@ class FreshnessSettings(Options):
         20, ge=2, le=10000, description="Equal answers in a row before a value may be frozen."
     )
     frozen_seconds: float = Field(1800.0, gt=0, description="Seconds of open market they must span.")
-
-
-class KeySettings(Options):
-    invalid_rest: float = Field(
-        3600.0, gt=0, le=604800, description="Seconds before a rejected key is tried again."
-    )
-    plan_rest: float = Field(
-        86400.0, gt=0, le=604800, description="Seconds a plan that lacks an endpoint is left alone."
-    )
-    rest_cap: float = Field(
-        86400.0, gt=0, le=2678400, description="Longest rest of a key, whatever the provider says."
-    )
 
 
 class StrategyOptions(Options):
@@ -197,11 +207,15 @@ class SourceSettings(Options):
     port: int | None = Field(
         None, ge=0, le=65535, description="Raw only: a port of its own for it; 0 takes a free one."
     )
+    auth: KeyPlaceSettings = Field(KeyPlaceSettings(), description="How the provider wants its key.")
     keys: tuple[Annotated[str, Field(pattern=ENVIRONMENT_NAME)], ...] = Field(
         (), description="Names of environment variables that hold keys."
     )
     rotate_on: tuple[Literal["limited", "drained", "invalid"], ...] = Field(
         ("invalid",), description="Key states in which another key may be used."
+    )
+    terms_allow_rotation: bool = Field(
+        False, description="Whether the provider's terms let one go round the limits of a key by another."
     )
     expected_response: float = Field(2.0, gt=0, le=60, description="Usual response time in seconds.")
     retry_delay: float = Field(
@@ -211,4 +225,8 @@ class SourceSettings(Options):
         3600.0, gt=0, le=2678400, description="Rest after a spent quota that names none, seconds."
     )
     timeout: float = Field(10.0, gt=0, le=60, description="Seconds for one attempt.")
+    while_revalidate: bool = Field(
+        False,
+        description="Whether a copy that has just expired answers, as stale, while a new one is fetched.",
+    )
     quota: tuple[QuotaWindowSettings, ...] = Field((), description="Known limits, counted before each call.")

@@ -5,14 +5,15 @@ Everything that is not plain leaves the lane for a task of its own, with what is
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 
 from autonomous_healing import wire
 from autonomous_healing.endpoint_healing.call import Call, Response
 from autonomous_healing.endpoint_healing.fetch import Fetcher, Sent
 from autonomous_healing.endpoint_healing.health import FELT_ERROR
 from autonomous_healing.endpoint_healing.healthy_path import Healed, HealthyPath, Question
+from autonomous_healing.endpoint_healing.purpose import Purpose
 from autonomous_healing.endpoint_healing.upstream import Answer, Unanswered, read, unanswered
+from autonomous_healing.proxy.crowd import Crowd
 from autonomous_healing.proxy.healing_proxy import HealingProxy
 from autonomous_healing.proxy.lane import Asked, Lane, PlainAttempt
 from autonomous_healing.proxy.provenance import Reply
@@ -29,22 +30,23 @@ class FastLane(Lane):
         super().__init__(proxy, path, fetcher, buffer_bytes)
         self.proxy = proxy
 
-    def take(self, exchange: wire.Exchange, asked: Asked) -> bool:
-        """Whether it is on its way; if not, nothing has been done."""
+    def begin(self, exchange: wire.Exchange, asked: Asked, crowd: Crowd | None = None) -> bool:
         question = asked.question
-        key = self.path.admit(question)
+        purpose = Purpose.FIRST if crowd is None else Purpose.PREFETCH
+        key = self.path.admit(question, purpose)
         if key is None:
-            return self._take_detour(exchange, asked)
-        question.route.connections.ask(FirstAttempt(self, exchange, asked, key, self._loop.time()))
+            return crowd is None and self._take_detour(exchange, asked)
+        attempt = FirstAttempt(self, exchange, asked, key, self._loop.time(), crowd=crowd)
+        question.route.connections.ask(attempt)
         return True
 
     def _take_detour(self, exchange: wire.Exchange, asked: Asked) -> bool:
         """By another host, or with what was healed a moment ago."""
         for other in self.path.others(asked.question):
-            key = self.path.admit(other)
+            key = self.path.admit(other, Purpose.FIRST)
             if key is not None:
-                elsewhere = replace(asked, question=other)
-                other.route.connections.ask(FirstAttempt(self, exchange, elsewhere, key, self._loop.time()))
+                attempt = FirstAttempt(self, exchange, asked, key, self._loop.time(), other)
+                other.route.connections.ask(attempt)
                 return True
         healed = self.path.healed(asked.question)
         if healed is not None:
@@ -123,8 +125,15 @@ class FirstAttempt(PlainAttempt[FastLane]):
         self._leave(call, lambda: self._awaited(call, self._late))
 
     def _leave(self, call: Call, first: First) -> None:
-        """Leave the lane: what came of the first attempt is judged, and healed, in a task."""
+        """Leave the lane: what came of the first attempt is judged, and healed, in a task.
+
+        Where nobody waits for it, it is only counted.
+        """
         self._question.target.budget.count_first()
+        if not self._is_waited_for:
+            self._asked.question.leader, self._joinable = None, False
+            self._lane.go_on(first())
+            return
         healing = self._lane.go_on(self._healed(call, first))
 
         def gone() -> None:
@@ -136,7 +145,10 @@ class FirstAttempt(PlainAttempt[FastLane]):
     async def _healed(self, call: Call, first: First) -> None:
         sent, patience = self._sent(), self._question.target.patience
         reply = await self._lane.proxy.follow(call, first(), sent.began, sent.start, patience)
-        self._lane.reply(self._exchange, self._question, reply)
+        question = self._asked.question
+        if question.leader is self:
+            question.leader = None
+        self._lane.reply(self._exchange, question, reply)
 
     async def _awaited(self, call: Call, late: asyncio.Future[wire.Answer]) -> Response:
         try:

@@ -12,11 +12,17 @@ from autonomous_healing import wire
 from autonomous_healing.endpoint_healing.call import Call, Response
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.fetch import Sent
-from autonomous_healing.endpoint_healing.fidelity import BadPolicy, Policy, parse_allow, parse_levels
+from autonomous_healing.endpoint_healing.fidelity import (
+    BadPolicy,
+    Fidelity,
+    Policy,
+    parse_allow,
+    parse_levels,
+)
 from autonomous_healing.endpoint_healing.healer import EndpointHealer, Result
 from autonomous_healing.endpoint_healing.healthy_path import HealthyPath
 from autonomous_healing.endpoint_healing.options import HealingSettings
-from autonomous_healing.proxy.provenance import Reply, refusal, reply_to
+from autonomous_healing.proxy.provenance import Reply, refusal, reply_from, reply_to
 from autonomous_healing.proxy.quote_board import board, symbols_of
 from autonomous_healing.proxy.routes import BadRequest, Match, NoRoute, RouteTable, single_values
 from autonomous_healing.resilience import Clock, Deadline, NewId
@@ -51,6 +57,7 @@ class PlainQuestions:
             self._routes.add_known("yahoo", "/api/yahoo/quote?symbols={symbols}")
         self._settings = settings
         self._policy = Policy(parse_levels(settings.allow))
+        self.may_be_stale = self._policy.allows(Fidelity.STALE)  #: for who has no wishes
         self._clock = clock
         self._new_id = new_id
 
@@ -87,6 +94,11 @@ class PlainQuestions:
             return path.judged(call, sent, answer)
         except Exception:  # noqa: BLE001  the long look meets the same bug, and tells of it
             return None
+
+    @staticmethod
+    def reused(response: Response) -> Reply:
+        """The reply that a copy makes which answers without its source being asked."""
+        return reply_from(response)
 
     @staticmethod
     def untouched(call: Call, response: Response) -> Reply:

@@ -3,16 +3,18 @@
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic, TypeVar
 
 from autonomous_healing import wire
+from autonomous_healing.endpoint_healing.cache import Copy
 from autonomous_healing.endpoint_healing.call import Call
 from autonomous_healing.endpoint_healing.fetch import Fetcher, FetchFailed, Sent
 from autonomous_healing.endpoint_healing.healthy_path import KEYLESS, HealthyPath, Question
 from autonomous_healing.endpoint_healing.keys import Key
+from autonomous_healing.proxy.crowd import Crowd
 from autonomous_healing.proxy.healing_proxy import PlainQuestions
 from autonomous_healing.proxy.provenance import unchecked
 from autonomous_healing.proxy.wire_form import streaming_head, wire_head
@@ -29,6 +31,10 @@ class Asked:
     more: bytes  #: the same as lines
 
 
+def _nowhere(exchange: wire.Exchange, asked: Asked) -> None:
+    raise RuntimeError("a lane was used before it was told of the rest")
+
+
 class Lane(ABC):
     """Where plain questions are taken, and the tasks of those that had to leave it."""
 
@@ -40,12 +46,46 @@ class Lane(ABC):
         self.fetcher = fetcher
         self.buffer_bytes = buffer_bytes
         self.max_answer = fetcher.max_answer
+        #: Where a client goes who waited here in vain; set by whoever has this lane.
+        self.rest: Callable[[wire.Exchange, Asked], None] = _nowhere
         self._tasks: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()
 
-    @abstractmethod
     def take(self, exchange: wire.Exchange, asked: Asked) -> bool:
-        """Whether it is on its way, or answered; if not, nothing has been done."""
+        """Whether it is answered, or on its way; if not, nothing has been done."""
+        question = asked.question
+        copy = self.path.fresh(question)
+        if copy is not None:
+            self._reuse(exchange, asked, copy)
+            return True
+        if self.questions.may_be_stale:
+            copy = self.path.just_expired(question)
+            if copy is not None and (question.leader is not None or self._refresh(exchange, asked)):
+                self._reuse(exchange, asked, copy)
+                return True
+        leader = question.leader
+        return (leader is not None and leader.joined_by(exchange)) or self.begin(exchange, asked)
+
+    @abstractmethod
+    def begin(self, exchange: wire.Exchange, asked: Asked, crowd: Crowd | None = None) -> bool:
+        """Ask the source. Whether it is on its way; if not, nothing has been done.
+
+        With a crowd, whose `exchange` is given, nobody need wait for the answer.
+        """
+
+    def _reuse(self, exchange: wire.Exchange, asked: Asked, copy: Copy) -> None:
+        """Answer from a copy, its head made once for each second of its age."""
+        age = self.path.clock.monotonic() - copy.kept_at
+        if copy.aged_at != int(age):
+            copy.aged_at, copy.aged_head = int(age), wire_head(self.questions.reused(copy.reused(age)))
+        exchange.respond(copy.aged_head, copy.response.body)
+        if asked.question.leader is None and self.path.nearly_over(copy, age):
+            self._refresh(exchange, asked)
+
+    def _refresh(self, exchange: wire.Exchange, asked: Asked) -> bool:
+        """Have a new copy made, for those to come."""
+        crowd = Crowd(exchange)
+        return self.begin(crowd.exchange, asked, crowd)
 
     def leave(self, exchange: wire.Exchange, rest: Coroutine[None, None, None]) -> None:
         """Go on in a task, which ends when the client leaves."""
@@ -82,8 +122,10 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
     __slots__ = (
         "_asked",
         "_asked_at",
+        "_crowd",
         "_exchange",
         "_given_up",
+        "_joinable",
         "_key",
         "_lane",
         "_question",
@@ -98,8 +140,11 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         asked: Asked,
         key: Key,
         now: float,
+        question: Question | None = None,
+        crowd: Crowd | None = None,
     ) -> None:
-        question = asked.question
+        """`question`: the same at another host; `crowd`: of `exchange`, where it may be of nobody."""
+        question = question or asked.question
         request = lane.path.request(question, key, asked.more)
         patience = min(question.target.patience, question.endpoint.timeout)
         super().__init__(b"GET", request, now + patience, lane.max_answer)
@@ -112,7 +157,29 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         self._asked_at = now
         self._given_up = False
         self._streaming = False
+        self._crowd = crowd
+        self._joinable = not asked.question.alone
         exchange.on_gone = self.cancel
+        if self._joinable:
+            asked.question.leader = self
+
+    def joined_by(self, exchange: wire.Exchange) -> bool:
+        """Whether one more client waits for what comes of it."""
+        own = self._exchange
+        if not self._joinable or own.answered:
+            return False
+        if self._crowd is None:
+            self._crowd = Crowd(own)
+            self._crowd.exchange.on_gone = own.on_gone
+            self._crowd.join(own)
+            self._exchange = self._crowd.exchange
+        self._crowd.join(exchange)
+        return True
+
+    @property
+    def _is_waited_for(self) -> bool:
+        """Whether any client is there to answer."""
+        return self._crowd is None or len(self._crowd) > 0
 
     def answered(self, answer: wire.Answer) -> None:
         if self._given_up:
@@ -122,7 +189,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         now = path.clock.monotonic()
         copy = path.known(question, answer, self._start, now)
         if copy is not None:
-            self._exchange.respond(copy.head, copy.response.body)
+            self._reply(copy.head, copy.response.body, shared=path.shares(copy.response))
             path.note(question, now - self._start)
             return
         call = self._call()
@@ -134,7 +201,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         reply = self._lane.questions.untouched(call, response)
         head = wire_head(reply)
         path.remember(question, answer, response, head)
-        self._exchange.respond(head, reply.body)
+        self._reply(head, reply.body, shared=path.shares(response))
 
     def streams(self, head: wire.AnswerHead) -> bool:
         """What is too large to be held; all others are held until they are judged, as on the ordinary way."""
@@ -148,6 +215,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         if not self._may_stream(head):
             return None
         self._streaming = True
+        self._part_company()
         self._exchange.flow = flow
         reply = unchecked({name.decode(): value.decode("latin-1") for name, value in head.fields})
         self._exchange.begin(streaming_head(reply, head.length), head.length)
@@ -174,7 +242,23 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
     def _may_stream(self, head: wire.AnswerHead) -> bool:
         """A source that knows a key might repeat it, so what it says is read to the end before it goes on."""
         plain = head.status == 200 and head.first(b"content-encoding") is None
-        return plain and self._key is KEYLESS and not self._given_up
+        return plain and self._key is KEYLESS and not self._given_up and self._is_waited_for
+
+    def _reply(self, head: bytes, body: bytes, *, shared: bool) -> None:
+        """Answer all who wait; where an answer is not to be shared, the first of them."""
+        question = self._asked.question
+        question.leader, question.alone = None, not shared
+        if self._crowd is not None and not shared:
+            self._part_company()
+        self._exchange.respond(head, body)
+
+    def _part_company(self) -> None:
+        """All but the first ask for themselves, and so do those to come."""
+        question = self._asked.question
+        question.leader, question.alone, self._joinable = None, True, False
+        for one in self._crowd.disperse() if self._crowd else ():
+            if not self._lane.begin(one, self._asked):
+                self._lane.rest(one, self._asked)
 
     def _call(self) -> Call:
         gone = self._lane.path.clock.monotonic() - self._start

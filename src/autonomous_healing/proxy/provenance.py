@@ -11,6 +11,7 @@ from autonomous_healing.endpoint_healing.call import BadAnswer, Failure, Respons
 from autonomous_healing.endpoint_healing.codes import ERROR_TYPE
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.fetch import RELAYED
+from autonomous_healing.endpoint_healing.fidelity import Fidelity
 from autonomous_healing.endpoint_healing.healer import LATE_ANSWER, Result
 from autonomous_healing.healing import Outcome
 
@@ -61,25 +62,46 @@ def reply_to(result: Result, *, always_problem: bool) -> Reply:
     return _problem(result, failure, headers)
 
 
-def _answer(result: Result, response: Response) -> Reply:
+def reply_from(response: Response) -> Reply:
+    """What a source said of itself, now or a while ago."""
     headers = dict(response.headers)
-    report = result.report
-    if report is not None and report.strategy != LATE_ANSWER:
-        headers = {name: value for name, value in headers.items() if name not in CACHE_RULES}
-        headers |= healing_headers(response, report.strategy or "", str(result.call.id))
-        headers["Cache-Control"] = "max-age=0, must-revalidate"
-        if response.age is not None:
-            headers["Age"] = str(int(response.age))
-            headers["Cache-Status"] = _cache_status(result.failure)
+    if response.ttl is not None:
+        headers |= _reused(response, response.ttl)
     elif response.suspect or response.delayed:
         headers["Healing-Fidelity"] = fidelity_field(response)
+    return Reply(
+        status=response.status, content_type=response.content_type, body=response.body, headers=headers
+    )
+
+
+def _answer(result: Result, response: Response) -> Reply:
+    report = result.report
+    if report is None or report.strategy == LATE_ANSWER:
+        return reply_from(response)
+    headers = {name: value for name, value in response.headers.items() if name not in CACHE_RULES}
+    headers |= healing_headers(response, report.strategy or "", str(result.call.id))
+    headers["Cache-Control"] = "max-age=0, must-revalidate"
+    if response.age is not None:
+        headers["Age"] = str(int(response.age))
+        headers["Cache-Status"] = _cache_status(result.failure)
     return Reply(
         status=response.status,
         content_type=response.content_type,
         body=response.body,
         headers=headers,
-        repeats=_repeat(response) if report is not None else None,
+        repeats=_repeat(response),
     )
+
+
+def _reused(response: Response, ttl: float) -> dict[str, str]:
+    """Of a copy that answered without its source being asked (RFC 9111, section 5.1; RFC 9211)."""
+    headers = {
+        "Age": str(int(response.age or 0.0)),
+        "Cache-Status": f"autonomous_healing; hit; ttl={math.floor(ttl)}",
+    }
+    if response.fidelity is not Fidelity.EXACT or response.delayed:
+        headers["Healing-Fidelity"] = fidelity_field(response)
+    return headers
 
 
 def _repeat(response: Response) -> Repeat | None:

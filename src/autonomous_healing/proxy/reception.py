@@ -73,6 +73,7 @@ class Reception(ABC):
         """Raises `PortTaken`."""
         door = self._door
         self._lane = self.new_lane(door.limits.buffer_bytes)
+        self._lane.rest = self.rest
         self._server = wire.Server(self.handle, door.limits)
         try:
             await self._listen(self._server, door.port)

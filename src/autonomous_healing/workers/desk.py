@@ -76,4 +76,5 @@ class Desk:
         response = self._path.judged(call, sent, wire.Answer(head, kept.body))
         copy = self._cache.latest(call.resource)
         if copy is not None and copy.response is response:
-            copy.raw = kept.body
+            copy.came = wire.Answer(head, kept.body)
+            self._cache.weigh(copy)

@@ -14,7 +14,9 @@ from autonomous_healing.endpoint_healing.fetch import Fetcher
 from autonomous_healing.endpoint_healing.healthy_path import HealthyPath, Question
 from autonomous_healing.endpoint_healing.keys import Key
 from autonomous_healing.endpoint_healing.observations import Observations
+from autonomous_healing.endpoint_healing.purpose import Purpose
 from autonomous_healing.endpoint_healing.upstream import Upstream
+from autonomous_healing.proxy.crowd import Crowd
 from autonomous_healing.proxy.healing_proxy import PlainQuestions
 from autonomous_healing.proxy.lane import Asked, Lane, PlainAttempt
 from autonomous_healing.proxy.provenance import refusal
@@ -49,7 +51,7 @@ class LeasedPath(HealthyPath):
         self._leases = leases
         self._copies = copies
 
-    def admit(self, question: Question) -> Key | None:
+    def admit(self, question: Question, purpose: Purpose = Purpose.FIRST) -> Key | None:
         """The key to ask with; None without a lease."""
         return self._leases.take(question.target.place)
 
@@ -131,14 +133,13 @@ class LeasedLane(Lane):
         self.owner = owner
         self._numbers = itertools.count(1)
 
-    def take(self, exchange: wire.Exchange, asked: Asked) -> bool:
-        """Whether it is on its way; if not, nothing has been done."""
+    def begin(self, exchange: wire.Exchange, asked: Asked, crowd: Crowd | None = None) -> bool:
         if exchange.body or exchange.upload is not None:
             return False
-        key = self.path.admit(asked.question)
+        key = self.path.admit(asked.question, Purpose.FIRST)
         if key is None:
             return False
-        attempt = LeasedAttempt(self, exchange, asked, key, self._loop.time())
+        attempt = LeasedAttempt(self, exchange, asked, key, self._loop.time(), crowd=crowd)
         asked.question.route.connections.ask(attempt)
         return True
 
@@ -206,6 +207,10 @@ class LeasedAttempt(PlainAttempt[LeasedLane]):
         self._handing.cancel()
 
     def _hand_over(self, outcome: Answered | Failed | Waiting) -> None:
+        self._asked.question.leader, self._joinable = None, False
+        if not self._is_waited_for:
+            self._lane.go_on(self._lane.owner.tell(self._message(outcome, wanted=False)))
+            return
         self._handing = self._lane.owner.hand_over(self._exchange, self._message(outcome))
 
     def _tell_late(self, outcome: Outcome) -> None:
