@@ -20,6 +20,10 @@ ECHO, HOLD, HALF, STUCK, ENDLESS = "/echo", "/hold", "/half", "/stuck", "/endles
 HELD_SYMBOL = "HOLD"
 
 _CHARTS = "/v8/finance/chart/"
+
+#: Every answer may be kept, and must be asked for again.
+_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: max-age=0\r\n"
+
 _SHORTEST = 64
 _BLOCK = 262_144
 _AT_ONCE = 16_384
@@ -247,14 +251,13 @@ class _Peer(asyncio.Protocol):
 
 
 def _head(length: int) -> bytes:
-    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % length
+    return b"%bcontent-length: %d\r\n\r\n" % (_HEAD, length)
 
 
 def _chunked(body: bytes) -> bytes:
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
     middle = len(body) // 3
     parts = [b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:middle], body[middle:])]
-    return head + b"".join(parts) + b"0\r\n\r\n"
+    return b"%btransfer-encoding: chunked\r\n\r\n%b0\r\n\r\n" % (_HEAD, b"".join(parts))
 
 
 def cut(transport: asyncio.Transport, *, reset: bool) -> None:

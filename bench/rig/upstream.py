@@ -13,11 +13,22 @@ from bench.rig.certificates import Certificates
 from bench.rig.processes import free_ports, running
 
 #: What is asked for, by the symbol that stands for it.
-SYMBOLS = {"1k": "SPY", "100k": "QQQ", "changing": "IWM", "tls": "SPY", "failing": "SPY", "spoiled": "BAD"}
+SYMBOLS = {
+    "1k": "SPY",
+    "100k": "QQQ",
+    "changing": "IWM",
+    "cached": "DIA",
+    "tls": "SPY",
+    "failing": "SPY",
+    "spoiled": "BAD",
+}
 SIZES = {"1k": 1024, "100k": 102_400}
 
 #: So many that nearly every answer differs from the one before it.
 _VARIANTS = 50
+
+#: Said of answers that may be kept and yet must be asked for each time; and of those to be given again.
+_ASKED_EACH_TIME, _GIVEN_AGAIN = "max-age=0", "max-age=3600"
 
 #: As good as for ever: connections are made once.
 KEPT = "keepalive_requests 1000000000; keepalive_timeout 3600s;"
@@ -88,9 +99,10 @@ def _write_bodies(home: Path, now: datetime) -> dict[str, list[bytes]]:
         "failing": [one],
         "100k": [chart(SYMBOLS["100k"], SIZES["100k"], now)],
         "changing": [chart(SYMBOLS["changing"], SIZES["1k"], now, seed) for seed in range(_VARIANTS)],
+        "cached": [chart(SYMBOLS["cached"], SIZES["1k"], now)],
         "spoiled": [one.replace(b'"close":[', b'"close":[null,')],
     }
-    for kind in ("1k", "100k", "spoiled"):
+    for kind in ("1k", "100k", "cached", "spoiled"):
         (home / f"{kind}.json").write_bytes(bodies[kind][0])
     for number, body in enumerate(bodies["changing"]):
         (home / f"changing-{number}.json").write_bytes(body)
@@ -103,6 +115,7 @@ def _configuration(upstream: Upstream, certificates: Certificates) -> str:
   open_file_cache max=200 inactive=1h;
   open_file_cache_valid 1h;
   sendfile on;
+  add_header Cache-Control {_ASKED_EACH_TIME};
   split_clients $request_id $variant {{
 {shares}
     * {_VARIANTS - 1};
@@ -115,6 +128,10 @@ def _configuration(upstream: Upstream, certificates: Certificates) -> str:
     location = /v8/finance/chart/{SYMBOLS["1k"]} {{ alias {upstream.home}/1k.json; }}
     location = /v8/finance/chart/{SYMBOLS["100k"]} {{ alias {upstream.home}/100k.json; }}
     location = /v8/finance/chart/{SYMBOLS["changing"]} {{ alias {upstream.home}/changing-$variant.json; }}
+    location = /v8/finance/chart/{SYMBOLS["cached"]} {{
+      add_header Cache-Control {_GIVEN_AGAIN};
+      alias {upstream.home}/cached.json;
+    }}
   }}
   server {{
     listen 127.0.0.1:{upstream.failing_port};
