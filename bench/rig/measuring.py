@@ -16,8 +16,8 @@ _LOOK_SECONDS = 0.1
 _QUIET = 0.2  #: share of a core that all proxies together may use while nobody asks
 _PATIENCE = 5.0
 
-#: Answers that may come from what the side still has: the rest must have come from the upstream.
-_OWN_SHARE = 0.01
+#: Share of answers that may come from elsewhere than they have to: from the upstream, or from memory.
+_OTHERS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,8 @@ class Meter:
         after, database_after = used_by([door.pid]), _database(door)
         load.check(name, len(self._upstream.bodies[case.kind][0]))
         asked = await self._upstream.requests() - asked_before - 1  # the count is a request too
-        if not door.heals and asked < load.requests * (1 - _OWN_SHARE):
-            raise WrongAnswer(
-                f"{name}: {load.requests} answers, for which the upstream was asked {asked} times"
-            )
+        if complaint := complaint_about_asking(load.requests, asked, door):
+            raise WrongAnswer(f"{name}: {complaint}")
         await self._check(name, case.kind, door)
         return Run(
             requests=load.requests,
@@ -106,6 +104,14 @@ class Meter:
             raise WrongAnswer(f"{name}: {fault}") from fault
         if complaint := complaint_about(got, self._upstream.bodies[kind], heals=door.heals):
             raise WrongAnswer(f"{name}: {complaint}")
+
+
+def complaint_about_asking(answers: int, asked: int, door: Door) -> str | None:
+    """What is wrong with how often the upstream was asked for these, if anything is."""
+    told = f"{answers} answers, for which the upstream was asked {asked} times"
+    if door.remembers:
+        return told if asked > answers * _OTHERS else None
+    return told if not door.heals and asked < answers * (1 - _OTHERS) else None
 
 
 def complaint_about(got: Got, bodies: Iterable[bytes], *, heals: bool) -> str | None:

@@ -1,9 +1,10 @@
 """The proxies next to ours, each with one worker, kept-alive connections and no access log."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from bench.rig.asking import answers
@@ -15,12 +16,17 @@ from bench.rig.upstream import KEPT, nginx_head, path_of
 
 _IDLE = 256  #: connections that may wait for work
 
+#: Where a cache lies in memory, on Linux.
+_MEMORY = Path("/dev/shm")
+
 
 class Ports(NamedTuple):
-    """By what lies behind."""
+    """By what lies behind; those of a cache are nginx's alone."""
 
     plain: int
     encrypted: int
+    cached: int
+    open_cached: int  #: a cache whose files stay open
 
 
 @asynccontextmanager
@@ -28,18 +34,25 @@ async def peers(on: Stage, *names: str) -> AsyncIterator[list[Side]]:
     """These, started and answering."""
     programs = {"nginx": on.tools.nginx, "haproxy": on.tools.haproxy, "envoy": on.tools.envoy}
     async with AsyncExitStack() as stack:
+        cache = stack.enter_context(_in_memory())
         sides = []
         for name in names:
             home = on.home / name
             home.mkdir()
-            ports = Ports(*free_ports(2))
-            command = (str(programs[name]), *_write(name, home, ports, on))
+            ports = Ports(*free_ports(4))
+            command = (str(programs[name]), *_write(name, home, ports, on, cache))
             process = await stack.enter_async_context(running(name, pinned(on.cores.proxy, command), home))
-            sides.append(await _side(process, ports))
+            sides += await _sides(process, ports)
         yield sides
 
 
-async def _side(process: Running, ports: Ports) -> Side:
+@contextmanager
+def _in_memory() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="ah-bench-", dir=_MEMORY if _MEMORY.is_dir() else None) as directory:
+        yield Path(directory)
+
+
+async def _sides(process: Running, ports: Ports) -> list[Side]:
     doors = {
         kind: Door(f"http://127.0.0.1:{at}{path_of(kind)}", process.pid)
         for kind, at in (
@@ -49,16 +62,24 @@ async def _side(process: Running, ports: Ports) -> Side:
             ("tls", ports.encrypted),
         )
     }
+    sides = [Side(process.name, doors)]
+    if process.name == "nginx":
+        doors["cached"] = _cached_door(process, ports.cached)
+        sides.append(Side("nginx_open", {"cached": _cached_door(process, ports.open_cached)}))
     for door in doors.values():
         await process.ready(lambda url=door.url: answers(url), 10.0)  # type: ignore[misc]
-    return Side(process.name, doors)
+    return sides
 
 
-def _write(name: str, home: Path, ports: Ports, on: Stage) -> tuple[str, ...]:
+def _cached_door(process: Running, port: int) -> Door:
+    return Door(f"http://127.0.0.1:{port}{path_of('cached')}", process.pid, remembers=True)
+
+
+def _write(name: str, home: Path, ports: Ports, on: Stage, cache: Path) -> tuple[str, ...]:
     """The configuration, and the options by which the program takes it."""
     match name:
         case "nginx":
-            (home / "nginx.conf").write_text(_nginx(home, ports, on))
+            (home / "nginx.conf").write_text(_nginx(home, ports, on, cache))
             return "-p", str(home), "-c", "nginx.conf"
         case "haproxy":
             (home / "haproxy.cfg").write_text(_haproxy(ports, on))
@@ -69,17 +90,30 @@ def _write(name: str, home: Path, ports: Ports, on: Stage) -> tuple[str, ...]:
             return "--config-path", "envoy.json", *quietly
 
 
-def _nginx(home: Path, ports: Ports, on: Stage) -> str:
-    """Buffers hold a whole answer, so that none goes by way of the disk."""
+def _nginx(home: Path, ports: Ports, on: Stage, cache: Path) -> str:
+    """Buffers hold a whole answer, so that none goes by way of the disk; what is cached lies in memory."""
     return f"""{nginx_head(home)}
   proxy_http_version 1.1;
   proxy_set_header Connection "";
   proxy_buffers 32 8k;
   proxy_max_temp_file_size 0;
+  proxy_cache_path {cache} keys_zone=answers:10m inactive=1h use_temp_path=off;
   upstream plain {{ server 127.0.0.1:{on.upstream.port}; keepalive {_IDLE}; {KEPT} }}
   upstream encrypted {{ server 127.0.0.1:{on.upstream.tls_port}; keepalive {_IDLE}; {KEPT} }}
   server {{
     listen 127.0.0.1:{ports.plain};
+    location / {{ proxy_pass http://plain; }}
+  }}
+  server {{
+    listen 127.0.0.1:{ports.cached};
+    proxy_cache answers;
+    location / {{ proxy_pass http://plain; }}
+  }}
+  server {{
+    listen 127.0.0.1:{ports.open_cached};
+    proxy_cache answers;
+    open_file_cache max=200 inactive=1h;
+    open_file_cache_valid 1h;
     location / {{ proxy_pass http://plain; }}
   }}
   server {{

@@ -1,8 +1,9 @@
 """The product itself as a process, with a configuration as an operator would write it."""
 
 import json
+import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,19 @@ from autonomous_healing.endpoint_healing.catalog import default_sources
 from autonomous_healing.endpoint_healing.options import SourceSettings
 from bench.rig.asking import answers
 from bench.rig.cores import pinned
+from bench.rig.faults import CannotMeasure
 from bench.rig.postgres import end_postgres, move_to
 from bench.rig.processes import Running, clean_environment, free_ports, running
 
 #: A start makes a PostgreSQL data directory first.
 _START_SECONDS = 90.0
 
-_RAW = "bench_raw"
+_RAW, _CACHED = "bench_raw", "bench_cached"
+
+_NONE: Mapping[str, str] = {}
+
+_COMMAND = "from autonomous_healing.commands import main; main()"
+_WHERE_IT_IS = "import autonomous_healing as it; print(it.__file__)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,7 @@ class Place:
     core: int
     spare_core: int  #: for its PostgreSQL, so that the proxy has its own core to itself
     authority: Path | None = None
+    tree: Path | None = None  #: another checkout, where it is not to be this one's product
 
     @property
     def cluster(self) -> Path:
@@ -46,6 +54,7 @@ class Product:
     port: int
     dashboard_port: int
     raw_port: int | None  #: None where this product cannot pass a source through
+    cached_port: int | None = None  #: of a source that is passed through and cached; None as above
 
     def url(self, symbol: str) -> str:
         return f"http://127.0.0.1:{self.port}/api/yahoo/chart/{symbol}?range=5d&interval=1d"
@@ -66,32 +75,61 @@ class Product:
 
 
 @asynccontextmanager
-async def product(place: Place) -> AsyncIterator[Product]:
-    """Started, not yet up; its PostgreSQL is ended with it."""
+async def product(
+    place: Place, *, sections: Mapping[str, object] = _NONE, secrets: Mapping[str, str] = _NONE
+) -> AsyncIterator[Product]:
+    """Started, not yet up; its PostgreSQL is ended with it.
+
+    `sections` of its configuration stand in place of the rig's own; `secrets` are in its environment.
+    """
     place.home.mkdir()
     place.home.chmod(0o711)  # PostgreSQL works as another account, which must be able to pass through
-    port, dashboard_port, raw_port = free_ports(3)
+    port, dashboard_port, raw_port, cached_port = free_ports(4)
     raw = raw_port if "kind" in SourceSettings.model_fields else None
+    cached = cached_port if "cache" in SourceSettings.model_fields and place.tree is None else None
     file = place.home / "healing_config.yaml"
-    file.write_text(json.dumps(configuration(place, raw), indent=1))  # JSON is YAML too
-    program = str(Path(sys.executable).with_name("autonomous-healing"))
+    file.write_text(json.dumps(configuration(place, raw, cached) | dict(sections), indent=1))
     doors = ("--proxy-port", str(port), "--dashboard-port", str(dashboard_port))
-    command = pinned(place.core, (program, "start", "--config", str(file), *doors))
+    environment = {**_environment(place), **secrets}
+    command = (*_program(place, environment), "start", "--config", str(file), *doors)
     try:
-        async with running(place.name, command, place.home, _environment(place)) as started:
-            yield Product(place, started, port, dashboard_port, raw)
+        async with running(place.name, pinned(place.core, command), place.home, environment) as started:
+            yield Product(place, started, port, dashboard_port, raw, cached)
     finally:
         await end_postgres(place.cluster)
 
 
-def configuration(place: Place, raw_port: int | None) -> dict[str, object]:
-    """The defaults, save for the upstream, directories of its own, no quota, and nothing watched."""
+def _program(place: Place, environment: dict[str, str]) -> tuple[str, ...]:
+    """Of another checkout, what is imported with this environment must lie there."""
+    if place.tree is None:
+        return (str(Path(sys.executable).with_name("autonomous-healing")),)
+    python = (sys.executable, "-P")
+    told = subprocess.run(
+        (*python, "-c", _WHERE_IT_IS),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    if not Path(told.stdout.strip() or "/").is_relative_to(place.tree.resolve()):
+        raise CannotMeasure(f"no product in {place.tree}: {told.stdout.strip()}{told.stderr.strip()[-300:]}")
+    return (*python, "-c", _COMMAND)
+
+
+def configuration(place: Place, raw_port: int | None, cached_port: int | None = None) -> dict[str, object]:
+    """The defaults, save for the upstream, directories of its own, no quota, and nothing watched.
+
+    JSON, which is YAML too.
+    """
     authority = str(place.authority) if place.authority else None
-    upstream = _known(hosts=[place.host], allow_private=True, ca_file=authority)
+    upstream = known(hosts=[place.host], allow_private=True, ca_file=authority)
     sources: dict[str, object] = {name: {"enabled": False} for name in default_sources()}
     sources["yahoo_finance"] = {**upstream, "quota": []}
     if raw_port is not None:
-        sources[_RAW] = {**upstream, **_known(kind="raw", mount="/", port=raw_port)}
+        sources[_RAW] = {**upstream, **known(kind="raw", mount="/", port=raw_port)}
+    if cached_port is not None:
+        sources[_CACHED] = {**upstream, "kind": "raw", "mount": "/", "port": cached_port, "cache": "shared"}
     return {
         "database": {"data_dir": str(place.cluster), "spool_dir": str(place.home / "spool")},
         "sources": sources,
@@ -99,7 +137,7 @@ def configuration(place: Place, raw_port: int | None) -> dict[str, object]:
     }
 
 
-def _known(**settings: object) -> dict[str, object]:
+def known(**settings: object) -> dict[str, object]:
     """Those that are given and that this product has."""
     fields = SourceSettings.model_fields
     return {name: value for name, value in settings.items() if value is not None and name in fields}
@@ -107,6 +145,7 @@ def _known(**settings: object) -> dict[str, object]:
 
 def _environment(place: Place) -> dict[str, str]:
     """Where a source has no authority of its own, the one of the whole process is another."""
-    if place.authority is None or "ca_file" in SourceSettings.model_fields:
-        return clean_environment()
-    return clean_environment(SSL_CERT_FILE=str(place.authority))
+    more = {"PYTHONPATH": str(place.tree.resolve() / "src")} if place.tree else {}
+    if place.authority is not None and "ca_file" not in SourceSettings.model_fields:
+        more["SSL_CERT_FILE"] = str(place.authority)
+    return clean_environment(**more)

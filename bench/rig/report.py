@@ -7,7 +7,7 @@ from statistics import median
 from bench.rig.figures import Figure, over_rounds, ratio
 from bench.rig.machine import Machine
 from bench.rig.measuring import Run
-from bench.rig.targets import verdicts
+from bench.rig.targets import FIRST, UNCHANGED, Verdict, verdicts
 
 #: By side and case, by round.
 Runs = Mapping[tuple[str, str], Mapping[int, Run]]
@@ -27,10 +27,21 @@ RATIOS = {
     "cpu_ratio_envoy_1k_c64": (("ours", "1k_c64"), ("envoy", "1k_c64")),
     "cpu_ratio_haproxy_1k_c16": (("ours", "1k_c16"), ("haproxy", "1k_c16")),
     "cpu_ratio_haproxy_1k_c64": (("ours", "1k_c64"), ("haproxy", "1k_c64")),
+    "cpu_ratio_nginx_cache_c16": (("ours", "cached_c16"), ("nginx", "cached_c16")),
+    "cpu_ratio_nginx_cache_c64": (("ours", "cached_c64"), ("nginx", "cached_c64")),
+    "cpu_ratio_nginx_open_cache_c16": (("ours", "cached_c16"), ("nginx_open", "cached_c16")),
+    "cpu_ratio_nginx_open_cache_c64": (("ours", "cached_c64"), ("nginx_open", "cached_c64")),
+    "cpu_ratio_nginx_raw_cache_c16": (("ours_raw", "cached_c16"), ("nginx", "cached_c16")),
+    "cpu_ratio_nginx_raw_cache_c64": (("ours_raw", "cached_c64"), ("nginx", "cached_c64")),
     "cpu_ratio_nginx_raw_1k_c16": (("ours_raw", "1k_c16"), ("nginx", "1k_c16")),
     "cpu_ratio_nginx_raw_1k_c64": (("ours_raw", "1k_c64"), ("nginx", "1k_c64")),
     "cpu_ratio_nginx_raw_100k_c16": (("ours_raw", "100k_c16"), ("nginx", "100k_c16")),
     "cpu_ratio_nginx_raw_tls_c16": (("ours_raw", "tls_c16"), ("nginx", "tls_c16")),
+    "cpu_ratio_before_1k_c16": (("ours", "1k_c16"), ("before", "1k_c16")),
+    "cpu_ratio_before_1k_c64": (("ours", "1k_c64"), ("before", "1k_c64")),
+    "cpu_ratio_before_1k_c16_changing": (("ours", "changing_c16"), ("before", "changing_c16")),
+    "cpu_ratio_before_100k_c16": (("ours", "100k_c16"), ("before", "100k_c16")),
+    "cpu_ratio_before_raw_1k_c16": (("ours_raw", "1k_c16"), ("before_raw", "1k_c16")),
 }
 
 
@@ -103,6 +114,12 @@ def values_of(figures: Mapping[str, Figure | None]) -> dict[str, float | None]:
     return {name: figure.value if figure else None for name, figure in figures.items()}
 
 
+def verdicts_of(found: Findings) -> list[Verdict]:
+    """Of another checkout only where one took part."""
+    beside = any(side == "before" for side, _ in found.runs)
+    return verdicts(values_of(figures_of(found)), (*FIRST, *UNCHANGED) if beside else FIRST)
+
+
 def document(found: Findings, **plan: object) -> dict[str, object]:
     """For a file: the figures at the top, then all that they rest on."""
     figures = figures_of(found)
@@ -110,7 +127,7 @@ def document(found: Findings, **plan: object) -> dict[str, object]:
     return {
         **values,
         "spread": {name: [figure.least, figure.most] for name, figure in figures.items() if figure},
-        "reached": [asdict(verdict) for verdict in verdicts(values)],
+        "reached": [asdict(verdict) for verdict in verdicts_of(found)],
         "sides": {
             side: {case: asdict(absolute) for case, absolute in cases.items()}
             for side, cases in absolutes_of(found.runs).items()
@@ -138,6 +155,6 @@ def table(found: Findings) -> Iterator[str]:
         if figure is not None:
             yield f"{name:36} {figure.value:8.3f}  {figure.least:.3f} to {figure.most:.3f}\n"
     yield "\n"
-    for verdict in verdicts(values_of(figures)):
+    for verdict in verdicts_of(found):
         word = {True: "reached", False: "missed", None: "not measured"}[verdict.reached]
         yield f"{word:12} {verdict.target}\n"

@@ -11,6 +11,7 @@ class Door:
     url: str
     pid: int
     heals: bool = False  #: answers come from the last good copy, for the upstream fails
+    remembers: bool = False  #: answers come from its own memory, for they are still fresh
     database: Callable[[], int | None] = lambda: None  #: pid of the PostgreSQL beside it, accounted apart
 
 

@@ -1,6 +1,7 @@
 """The measurements of the data plane, as far as they can be wrong without any proxy."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -17,7 +18,7 @@ from bench.rig.figures import Figure, over_rounds, per_ten_thousand, percentile,
 from bench.rig.load import Load
 from bench.rig.load import parse as parse_load
 from bench.rig.machine import this_machine
-from bench.rig.measuring import Run, complaint_about
+from bench.rig.measuring import Run, complaint_about, complaint_about_asking
 from bench.rig.product import Place, configuration
 from bench.rig.report import Findings
 from bench.rig.sides import Door, Side
@@ -93,6 +94,10 @@ def test_another_one_begins_each_time() -> None:
         (Target("a", 1.0, inclusive=False), 1.0, False),
         (Target("a", 1.0, inclusive=False), 0.99, True),
         (Target("a", 1.6), None, None),
+        (Target("a", 0.9, least=True), 0.9, True),
+        (Target("a", 0.9, least=True), 0.89, False),
+        (Target("a", 0.9, least=True), 0.95, True),
+        (Target("a", 0.9, inclusive=False, least=True), 0.9, False),
     ],
 )
 def test_a_target_is_reached_missed_or_not_measured(
@@ -108,6 +113,30 @@ def test_every_target_is_told_with_what_was_found() -> None:
         "rss_mb": False,
         "cpu_ratio_nginx_1k_c16": True,
     }
+
+
+def test_a_target_says_on_which_side_of_its_bound_is_good() -> None:
+    assert str(Target("a", 1.6)) == "a <= 1.6"
+    assert str(Target("a", 1.0, inclusive=False)) == "a < 1"
+    assert str(Target("a", 0.9, least=True)) == "a >= 0.9"
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "door", "wrong"),
+    [
+        (1000, 1000, Door("", 1), False),
+        (1000, 991, Door("", 1), False),
+        (1000, 980, Door("", 1), True),
+        (1000, 0, Door("", 1, heals=True), False),
+        (1000, 1000, Door("", 1, heals=True), False),
+        (1000, 1, Door("", 1, remembers=True), False),
+        (1000, 20, Door("", 1, remembers=True), True),
+    ],
+)
+def test_answers_must_come_from_where_they_are_measured_to_come_from(
+    answers: int, asked: int, door: Door, wrong: bool
+) -> None:
+    assert (complaint_about_asking(answers, asked, door) is not None) is wrong
 
 
 FIGURES = {"requests": 5000, "bytes": 6_000_000, "microseconds": 2_000_000, "refused": 0, "broken": 0}
@@ -232,7 +261,8 @@ def test_what_is_compared_is_measured_side_by_side_in_changing_order() -> None:
     every = tuple({case.kind for case in CASES})
     healthy = [kind for kind in every if kind != "failing"]
     sides = [side("nginx", *healthy), side("haproxy", *healthy), side("ours", *every)]
-    more = [side("envoy", *healthy), side("ours_raw", "1k", "100k", "tls")]
+    more = [side("envoy", *healthy), side("ours_raw", "1k", "100k", "tls", "cached")]
+    more += [side("before", "1k", "100k", "changing"), side("before_raw", "1k"), side("nginx_open", "cached")]
     first, second = (
         [(one.name, case.name) for one, case in turns(sides, number) if case.name.endswith("c16")]
         for number in (0, 1)
@@ -277,6 +307,16 @@ def test_the_file_holds_figures_spreads_and_verdicts() -> None:
     assert reached["cpu_ratio_nginx_1k_c16"] is True
     assert reached["cpu_ratio_own_fail_c16"] is False
     assert reached["cpu_ratio_envoy_1k_c64"] is None
+
+
+def test_another_checkout_is_judged_only_where_it_took_part() -> None:
+    assert not any(one.figure.startswith("cpu_ratio_before") for one in report.verdicts_of(FOUND))
+    beside = replace(FOUND, runs={**FOUND.runs, ("before", "1k_c16"): {0: run(1.8), 1: run(1.9)}})
+    judged = {one.figure: one.reached for one in report.verdicts_of(beside)}
+    assert judged["cpu_ratio_before_1k_c16"] is False
+    assert judged["cpu_ratio_before_1k_c64"] is None
+    dearer = replace(FOUND, runs={**FOUND.runs, ("before", "1k_c16"): {0: run(2.0), 1: run(1.95)}})
+    assert {one.figure: one.reached for one in report.verdicts_of(dearer)}["cpu_ratio_before_1k_c16"] is True
 
 
 def test_the_file_has_every_figure_even_where_nothing_was_measured() -> None:
