@@ -10,7 +10,7 @@ from autonomous_healing.resilience.rolling_count import RollingCount
 
 @dataclass(kw_only=True, slots=True)
 class RetryBudget:
-    """Extra calls in the window stay below `max(floor, ratio x first calls in the window)`: never equal to it.
+    """Extra calls in the window stay below `max(floor, ratio x first calls in it)`, and never reach it.
 
     Both are counted when they are *decided*, so that a crowd asleep in backoff cannot fire together.
     """
