@@ -9,11 +9,14 @@ from typing import Any
 
 from autonomous_healing.endpoint_healing.options import WindowSettings
 from autonomous_healing.healing import Severity
-from autonomous_healing.resilience import Clock
+from autonomous_healing.resilience import Clock, RollingHistogram
 
 BUCKET = 10.0  #: seconds
 BUCKETS = 30
-LATENCIES = 200  #: of the last successes, from which the slowest twentieth is told
+
+#: What is usual is told from the times of good calls in so many seconds, once there are so many of them
+#: (spec: endpoint healing, section 9).
+USUAL_WINDOW, USUAL_CALLS = 3600.0, 20
 
 #: Felt outcomes of a request: "fresh", a fidelity word of a healed one, or "error".
 FELT_ERROR = "error"
@@ -104,7 +107,7 @@ _NONE: deque[Any] = deque(maxlen=0)
 
 
 class HealthWindow:
-    """The last 300 s of one endpoint, from live traffic and probes alike."""
+    """The last 300 s of one endpoint, from live traffic and probes alike; of its times, the last hour."""
 
     __slots__ = (
         "_buckets",
@@ -113,14 +116,14 @@ class HealthWindow:
         "_failed_seconds",
         "_last_failure",
         "_last_success",
-        "_latencies",
         "_looked_at",
         "_p95",
-        "_p95_is_of_now",
+        "_p95_is_of",
         "_recent",
         "_settings",
         "_since",
         "_status",
+        "_times",
         "_worse_until",
         "successes",
     )
@@ -130,9 +133,9 @@ class HealthWindow:
         self._settings = settings
         self._buckets: deque[_Bucket] = _NONE
         self._recent: deque[tuple[float, bool]] = _NONE
-        self._latencies: deque[float] = _NONE
+        self._times: RollingHistogram | None = None
         self._p95: float | None = None
-        self._p95_is_of_now = True  #: no latency came since it was told
+        self._p95_is_of = 0  #: so many times, as they were when it was told; -1 once more have come
         self._last_success: datetime | None = None
         self._last_failure: datetime | None = None
         self._consecutive = 0
@@ -156,9 +159,8 @@ class HealthWindow:
         bucket.timed += count
         bucket.seconds += sum(seconds)
         self.successes += count
-        self._latencies.extend(seconds[-LATENCIES:])
-        self._p95_is_of_now = False
         now = self._clock.monotonic()
+        self._time(now, seconds)
         self._recent.extend(repeat((now, False), min(count, self._settings.quiet_calls)))
         self._last_success = self._clock.now()
         self._consecutive = 0
@@ -180,12 +182,25 @@ class HealthWindow:
         bucket.probed += 1
         bucket.probed_in_vain += not truthful
 
+    def record_outrun(self, seconds: float) -> None:
+        """A call that had not answered after so long, when another answered in its place and it was dropped.
+
+        Neither good nor bad, but slow: left out, the slowest would never count for what is usual.
+        """
+        self._time(self._clock.monotonic(), (seconds,))
+
     def p95_seconds(self) -> float | None:
-        """Of the last successes; None until there are 20."""
-        if not self._p95_is_of_now:
-            self._p95_is_of_now = True
-            ordered = sorted(self._latencies)
-            self._p95 = ordered[int(0.95 * (len(ordered) - 1))] if len(ordered) >= 20 else None
+        """Of the good calls of the last hour, by at most a sixteenth too long; None until there are 20.
+
+        It is worked out once for the same times, however often it is asked for.
+        """
+        times = self._times
+        if times is None:
+            return None
+        times.forget(self._clock.monotonic())
+        if times.total != self._p95_is_of:
+            self._p95_is_of = times.total
+            self._p95 = times.quantile(0.95) if times.total >= USUAL_CALLS else None
         return self._p95
 
     @property
@@ -234,12 +249,17 @@ class HealthWindow:
         self._last_success, self._last_failure = health.last_success, health.last_failure
         self._consecutive = health.consecutive_failures
 
+    def _time(self, now: float, seconds: Sequence[float]) -> None:
+        if self._times is None:
+            self._times = RollingHistogram(USUAL_WINDOW)
+        self._times.add(now, seconds)
+        self._p95_is_of = -1
+
     def _bucket(self) -> _Bucket:
         slot = int(self._clock.monotonic() // BUCKET)
         if self._buckets is _NONE:
             self._buckets = deque(maxlen=BUCKETS)
             self._recent = deque(maxlen=self._settings.quiet_calls)
-            self._latencies = deque(maxlen=LATENCIES)
         if not self._buckets or self._buckets[-1].slot != slot:
             self._buckets.append(_Bucket(slot))
         return self._buckets[-1]
