@@ -87,7 +87,7 @@ class ResponseCache:
         """
         if response.suspect or response.age is not None or response.fidelity is not Fidelity.EXACT:
             return
-        if response.status >= 300 or not response.keeping.allowed:
+        if response.status >= 300 or not response.keeping.allowed or call.wishes.no_store:
             return
         if len(response.body) > self._settings.max_body_mb * 1_048_576:
             return
@@ -135,9 +135,19 @@ class ResponseCache:
         return copy if beyond >= 0 and self.counted(copy, beyond) <= copy.while_revalidate else None
 
     def reuse(self, call: Call) -> Response | None:
-        """What a fresh copy answers without its source being asked."""
-        copy = self.fresh(call.resource)
-        return copy.reused(self._clock.monotonic() - copy.kept_at) if copy else None
+        """What a copy answers without its source being asked, if its caller wants that (RFC 9111, 5.2.1)."""
+        wishes, copy = call.wishes, self.latest(call.resource)
+        if copy is None or copy.doubted or wishes.no_cache or not self._settings.serve_fresh:
+            return None
+        age = self._clock.monotonic() - copy.kept_at
+        left = copy.fresh - age
+        too_old = wishes.max_age is not None and age > wishes.max_age
+        if too_old or left < wishes.min_fresh - wishes.max_stale:
+            return None
+        if left <= 0 and not (wishes.max_stale and call.policy.allows(Fidelity.STALE)):
+            return None
+        copy.hits += 1
+        return copy.reused(age)
 
     def last_good(self, call: Call) -> Response | None:
         """The copy with its age and its honest level, or None when there is none inside its windows."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
+from autonomous_healing.endpoint_healing.caching.directives import NO_WISHES, RequestDirectives
 from autonomous_healing.endpoint_healing.codes import Blame
 from autonomous_healing.endpoint_healing.endpoints import DataKind, Endpoint
 from autonomous_healing.endpoint_healing.fidelity import Fidelity, Policy
@@ -28,6 +29,7 @@ class Call:
     deadline: Deadline
     origin: Origin = "live"
     headers: Mapping[str, str] = field(default_factory=dict)  #: the caller's, as far as they may go upstream
+    wishes: RequestDirectives = NO_WISHES  #: what the caller wants of copies
     hurried: bool = False  #: the caller gives less time than the product itself would
 
     @property

@@ -138,7 +138,8 @@ class Fetcher:
         seconds = min(hop.seconds or endpoint.timeout, endpoint.timeout, call.deadline.remaining())
         sent = Sent(host, key, seconds, began, start)
         try:
-            outcome = await self._outcome(call, sent, await self._ask(call, sent, fresh=hop.fresh))
+            answer = await self._ask(call, sent, fresh=hop.fresh or call.wishes.no_cache)
+            outcome = await self._outcome(call, sent, answer)
         except BaseException:
             self.admission.breaker(endpoint, host).release_trial()
             raise
@@ -230,8 +231,11 @@ class Fetcher:
         return Reading(finding=finding, record=read)
 
     async def _ask(self, call: Call, sent: Sent, *, fresh: bool) -> Answer | Unanswered:
-        path = call.endpoint.upstream_path(call.params, sent.key.secret if sent.key else None)
-        headers = {**call.headers, "cache-control": "no-cache"} if fresh else call.headers
+        secret = sent.key.secret if sent.key else None
+        path = call.endpoint.upstream_path(call.params, secret)
+        headers = {**call.headers, **call.endpoint.key_headers(secret)}
+        if fresh:
+            headers["cache-control"] = "no-cache"
         try:
             return await self._upstream.get(call.endpoint.source, sent.host, path, headers, sent.seconds)
         except Unanswered as none:
@@ -260,9 +264,11 @@ class Fetcher:
                 age = (self._clock.now() - outcome.finding.true_at).total_seconds()
                 self._cache.date_back(call, age)
             raise FetchFailed(outcome)
+        if sent.key is not None and sent.key.checking:
+            self.admission.limits(endpoint.source).keys.accept(sent.key.alias)
         elapsed = self._clock.monotonic() - sent.start
         self.admission.window(endpoint).record_success(elapsed)
-        self.admission.breaker(endpoint, sent.host).record_success()
+        self.admission.breaker(endpoint, sent.host).record_success(elapsed)
         self._cache.keep(call, outcome, took=elapsed)
         return outcome
 

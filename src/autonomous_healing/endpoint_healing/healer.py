@@ -1,6 +1,7 @@
 """The door to endpoint healing: ask for data, or hand in a failed call."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from autonomous_healing.endpoint_healing.call import Call, FailedCall, Failure, 
 from autonomous_healing.endpoint_healing.codes import CALLER_ERROR, Blame
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.fetch import Fetcher, FetchFailed
+from autonomous_healing.endpoint_healing.flights import Flights
 from autonomous_healing.endpoint_healing.health import FELT_ERROR
 from autonomous_healing.endpoint_healing.options import HealingSettings
 from autonomous_healing.endpoint_healing.strategies import Cascade
@@ -25,6 +27,9 @@ from autonomous_healing.healing import (
 )
 from autonomous_healing.resilience import Clock
 from autonomous_healing.safety import Origin
+
+#: Resources of which it is remembered that each caller must ask by itself.
+MOST_ALONE = 4096
 
 #: The name under which a slow first answer that came after all stands in reports.
 LATE_ANSWER = "late_answer"
@@ -43,6 +48,15 @@ class Result:
     @property
     def healed(self) -> bool:
         return self.response is not None and self.report is not None
+
+    @property
+    def shared(self) -> bool:
+        """Whether others who asked at the same time may have it, too (RFC 9111, section 4)."""
+        return self.response is None or self.healed or self.response.keeping.shared
+
+
+class NotCached(Exception):
+    """The caller wants a copy or nothing, and there is none for it."""
 
 
 class EndpointHealer:
@@ -65,11 +79,24 @@ class EndpointHealer:
         self._clock = clock
         self._settings = settings
         self._background: set[asyncio.Task[Response]] = set()
+        self._flights: Flights[Result] = Flights()
+        self._alone: OrderedDict[str, None] = OrderedDict()  #: resources whose answers are not to be shared
 
     async def answer(self, call: Call) -> Result:
         """A truthful answer to a user's call, or the honest failure."""
         if fresh := self._fetcher.reuse(call):
             return self._felt(Result(call=call, response=fresh))
+        if call.wishes.only_if_cached:
+            raise NotCached
+        if call.hurried or call.resource in self._alone or not self._settings.cache.coalesce:
+            return self._told(await self._asked(call))
+        wanted = (call.resource, call.policy, call.wishes)
+        result, joined = await self._flights.join(wanted, lambda: self._asked(call))
+        if not joined or self._told(result).shared:
+            return self._felt(result) if joined else self._told(result)
+        return await self._asked(call)
+
+    async def _asked(self, call: Call) -> Result:
         began, start = self._clock.now(), self._clock.monotonic()
         patience = self._fetcher.patience(call.endpoint, call.deadline.remaining())
         return await self.follow(call, self._fetcher.fetch(call), began, start, patience)
@@ -113,6 +140,16 @@ class EndpointHealer:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+
+    def _told(self, result: Result) -> Result:
+        """Whether those who ask the same may wait for one another is known from the last answer."""
+        resource = result.call.resource
+        self._alone.pop(resource, None)
+        if not result.shared:
+            self._alone[resource] = None
+            if len(self._alone) > MOST_ALONE:
+                self._alone.popitem(last=False)
+        return result
 
     def _passes_through(self, call: Call) -> bool:
         healing_is_on = self._settings.enable_auto_healing and self._loop.may_act

@@ -55,7 +55,7 @@ class Question:
     resource: str
     target: Target
     route: Route
-    heads: dict[str, bytes] = field(default_factory=dict)  #: of the request upstream, without its end, by key
+    heads: dict[Key, bytes] = field(default_factory=dict)  #: of the request upstream, without its end, by key
     healed: "Healed | None" = None  #: what the last healing brought, while it holds
     healed_at: float = -math.inf  #: monotonic seconds, of the last healing
     others: "tuple[Question, ...] | None" = None  #: the same at the source's other hosts, once needed
@@ -133,10 +133,11 @@ class HealthyPath:
 
     def request(self, question: Question, key: Key, more: bytes) -> bytes:
         """The request as it is sent; `more`: whole lines that this caller adds."""
-        head = question.heads.get(key.alias)
+        head = question.heads.get(key)
         if head is None:
-            path = question.endpoint.upstream_path(question.params, key.secret or None)
-            head = question.heads[key.alias] = self._upstream.request_head(question.route, path, {})[:-2]
+            endpoint, secret = question.endpoint, key.secret or None
+            path, fields = endpoint.upstream_path(question.params, secret), endpoint.key_headers(secret)
+            head = question.heads[key] = self._upstream.request_head(question.route, path, fields)[:-2]
         return b"%b%b\r\n" % (head, more)
 
     def fresh(self, question: Question) -> Copy | None:
@@ -160,8 +161,7 @@ class HealthyPath:
 
     def shares(self, response: Response) -> bool:
         """Whether those who asked at the same time may have it, too (RFC 9111, section 4)."""
-        keeping = response.keeping
-        return keeping.allowed and keeping.fresh != 0 and not self._asked_alone
+        return response.keeping.shared and not self._asked_alone
 
     def known(self, question: Question, answer: wire.Answer, start: float, now: float) -> Copy | None:
         """The kept copy, if this answer, asked for at `start`, is the same again and was judged just now."""

@@ -18,6 +18,11 @@ class Keeping:
     age: float = 0.0  #: seconds since the answer was made, when it came
     while_revalidate: float = 0.0  #: seconds after that in which it may be given while a new one is fetched
 
+    @property
+    def shared(self) -> bool:
+        """Whether it may go to more than one caller without its source being asked again."""
+        return self.allowed and self.fresh != 0
+
 
 UNSAID = Keeping()
 

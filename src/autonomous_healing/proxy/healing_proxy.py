@@ -9,6 +9,11 @@ from uuid import UUID
 import msgspec
 
 from autonomous_healing import wire
+from autonomous_healing.endpoint_healing.caching.directives import (
+    NO_WISHES,
+    RequestDirectives,
+    request_directives,
+)
 from autonomous_healing.endpoint_healing.call import Call, Response
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.fetch import Sent
@@ -19,7 +24,7 @@ from autonomous_healing.endpoint_healing.fidelity import (
     parse_allow,
     parse_levels,
 )
-from autonomous_healing.endpoint_healing.healer import EndpointHealer, Result
+from autonomous_healing.endpoint_healing.healer import EndpointHealer, NotCached, Result
 from autonomous_healing.endpoint_healing.healthy_path import HealthyPath
 from autonomous_healing.endpoint_healing.options import HealingSettings
 from autonomous_healing.proxy.provenance import Reply, refusal, reply_from, reply_to
@@ -128,6 +133,8 @@ class HealingProxy(PlainQuestions):
             return await self._answer(request)
         except (BadRequest, BadPolicy) as wrong:
             return refusal(400, "Bad request", str(wrong))
+        except NotCached:
+            return refusal(504, "Gateway timeout", "only-if-cached: no copy may answer this")
         except NoRoute as lost:
             return refusal(404, "Unknown route", str(lost), known=lost.known)
         except Exception:  # one request that nobody foresaw must not end as a dropped connection
@@ -177,6 +184,7 @@ class HealingProxy(PlainQuestions):
             policy=self._policy_of(headers),
             deadline=Deadline.after(self._clock, seconds),
             headers={name: headers[name] for name in FORWARDED if name in headers},
+            wishes=_wishes(headers),
             hurried=seconds < self._settings.request_deadline,
         )
 
@@ -204,6 +212,13 @@ class HealingProxy(PlainQuestions):
         if trail is None:
             return refusal(404, "Unknown trail", f"no trail {said} is held; older ones are in the database")
         return Reply(status=200, content_type="application/json", body=msgspec.json.encode(trail.to_json()))
+
+
+def _wishes(headers: Mapping[str, str]) -> RequestDirectives:
+    """What the caller wants of copies; `Pragma` where nothing newer is said (RFC 9111, section 5.4)."""
+    if said := headers.get("cache-control"):
+        return request_directives(said.encode("latin-1", "replace"))
+    return request_directives(b"no-cache") if headers.get("pragma") == "no-cache" else NO_WISHES
 
 
 def _crashed(incident: str) -> Reply:

@@ -20,6 +20,9 @@ _MOST_QUESTIONS = 4096
 
 _UNKNOWN = object()
 
+#: A caller who sends one of these wants more than a plain answer.
+_WISHES = frozenset({b"cache-control", b"if-modified-since", b"if-none-match", b"pragma"})
+
 _FORWARDED = frozenset(name.encode() for name in FORWARDED)
 
 
@@ -142,8 +145,8 @@ class Reception(ABC):
         for name, value in request.fields:
             if name in _FORWARDED:
                 forwarded.append((name, value))
-            elif name.startswith(b"healing"):
-                return None  # its caller has wishes
+            elif name.startswith(b"healing") or name in _WISHES:
+                return None
         question = self.question(request.target)
         if question is None:
             return None
@@ -169,7 +172,10 @@ class Reception(ABC):
 def read_request(request: wire.RequestHead) -> Request:
     """Raises `ValueError` for a query with too many parameters."""
     path, pairs = _read_target(request.target)
-    headers = {name.decode(): value.decode("latin-1") for name, value in request.fields}
+    headers: dict[str, str] = {}
+    for raw, value in request.fields:
+        name, said = raw.decode(), value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {said}" if name in headers else said
     return Request(path, pairs, headers)
 
 
