@@ -205,6 +205,16 @@ def test_p95_is_that_of_the_last_hour() -> None:
     assert one.p95_seconds() is None
 
 
+def test_as_many_new_times_as_old_ones_have_gone_are_noticed() -> None:
+    clock = ManualClock()
+    one = window(clock)
+    one.record_successes([9.0] * 50)
+    assert one.p95_seconds() == about(9.0)
+    clock.pass_time(3600.0)
+    one.record_successes([0.5] * 50)
+    assert one.p95_seconds() == about(0.5)
+
+
 def test_p95_moves_with_the_hour_and_not_with_the_last_calls() -> None:
     one = window(ManualClock())
     one.record_successes([0.1] * 1000)
