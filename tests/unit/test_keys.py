@@ -17,8 +17,8 @@ from autonomous_healing.endpoint_healing.codes import (
     UNREACHABLE,
 )
 from autonomous_healing.endpoint_healing.endpoints import Auth
+from autonomous_healing.endpoint_healing.key_options import KeySettings
 from autonomous_healing.endpoint_healing.keys import KeyRing, KeyState, NoKey
-from autonomous_healing.endpoint_healing.options import KeySettings
 
 POLYGON = build_source("polygon_io", default_sources()["polygon_io"])
 HERE, ELSEWHERE = "/v2/aggs", "/v2/prev"
@@ -29,7 +29,9 @@ ANY_STATE = frozenset({"limited", "drained", "invalid"})
 def ring(
     clock: ManualClock, secrets: tuple[str, ...] = ("one", "two"), rotate_on: frozenset[str] = ANY_STATE
 ) -> KeyRing:
-    return KeyRing(replace(POLYGON, rotate_on=rotate_on), secrets, clock, KeySettings())
+    return KeyRing(
+        replace(POLYGON, rotate_on=rotate_on, terms_allow_rotation=True), secrets, clock, KeySettings()
+    )
 
 
 def chosen(keys: KeyRing, endpoint: str = HERE) -> str:
@@ -49,8 +51,6 @@ RESTS = [
     (RATE_LIMITED, 1e9, KeyState.LIMITED, 86400.0),
     (QUOTA_EXHAUSTED, None, KeyState.DRAINED, 3600.0),
     (QUOTA_EXHAUSTED, 7200.0, KeyState.DRAINED, 7200.0),
-    (AUTH_REJECTED, None, KeyState.INVALID, 3600.0),
-    (AUTH_REJECTED, 5.0, KeyState.INVALID, 3600.0),
 ]
 
 
@@ -99,8 +99,9 @@ def test_another_key_is_used_only_where_the_source_s_terms_allow(
 
 def test_the_terms_of_the_known_sources() -> None:
     terms = {source: set(one.rotate_on) for source, one in default_sources().items()}
-    assert terms.pop("fred_api") == {"invalid", "limited", "drained"}
+    assert terms.pop("fred_api") == {"invalid", "limited"}
     assert set(map(frozenset, terms.values())) == {frozenset({"invalid"})}
+    assert [source for source, one in default_sources().items() if one.terms_allow_rotation] == ["fred_api"]
 
 
 def test_a_plan_that_lacks_an_endpoint_is_avoided_for_a_day_and_only_there() -> None:

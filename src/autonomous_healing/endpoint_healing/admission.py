@@ -95,7 +95,7 @@ class Admission:
             wait = breaker.retry_after()
             raise Refused(breaker.reason or SERVER_ERROR, wait, f"circuit open for {wait:.0f}s more")
         try:
-            key = limits.keys.choose(endpoint.name, exclude=avoid_key)
+            key = limits.keys.choose(endpoint.name, exclude=avoid_key, may_check=True)
             limits.ledger.charge(probe=probe)
         except (NoKey, QuotaSpent) as limit:
             if breaker.state is BreakerState.HALF_OPEN:

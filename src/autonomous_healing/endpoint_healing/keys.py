@@ -1,49 +1,33 @@
 """The keys of one source: which may be used now, and which must rest."""
 
-from collections.abc import Iterable
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
-from autonomous_healing.endpoint_healing.codes import (
-    AUTH_REJECTED,
-    PLAN_LIMITED,
-    QUOTA_EXHAUSTED,
-    RATE_LIMITED,
-)
+from autonomous_healing.endpoint_healing.codes import AUTH_REJECTED, KEY_CODES, PLAN_LIMITED
 from autonomous_healing.endpoint_healing.endpoints import Source
-from autonomous_healing.endpoint_healing.options import KeySettings
+from autonomous_healing.endpoint_healing.key_options import KeySettings
+from autonomous_healing.endpoint_healing.key_states import (
+    CODE_OF_STATE,
+    RESTING,
+    IllegalMove,
+    Key,
+    KeyState,
+    state_after,
+)
 from autonomous_healing.resilience import Clock
 
+__all__ = ["Key", "KeyReading", "KeyRing", "KeyState", "NoKey", "UnknownKey"]
 
-class KeyState(StrEnum):
-    OK = "ok"
-    LIMITED = "limited"  #: throttled until its reset
-    DRAINED = "drained"  #: its quota is spent until the period ends
-    INVALID = "invalid"  #: rejected; asked again after a long rest
+log = logging.getLogger(__name__)
 
+#: For so many seconds the key with the largest share left stays the one that is used.
+WEIGHED_SECONDS = 0.1
 
-#: What a code does to the key that met it.
-STATE_AFTER = {
-    RATE_LIMITED: KeyState.LIMITED,
-    QUOTA_EXHAUSTED: KeyState.DRAINED,
-    AUTH_REJECTED: KeyState.INVALID,
-}
-
-#: What a caller is told when no key is left.
-CODE_OF_STATE = {state: code for code, state in STATE_AFTER.items()}
-
-
-@dataclass(slots=True)
-class Key:
-    """One key. Its secret is in no representation of it."""
-
-    alias: str  #: "fred_api#1"
-    secret: str
-    state: KeyState = KeyState.OK
-    until: float = 0.0  #: monotonic seconds
-
-    def __repr__(self) -> str:
-        return f"<Key {self.alias}: {self.state}>"
+#: Seconds for which the key before a rotation is kept (spec: safety, section 5).
+KEPT_SECONDS = 86_400.0
 
 
 class NoKey(Exception):
@@ -55,81 +39,350 @@ class NoKey(Exception):
         self.retry_after = retry_after
 
 
+class UnknownKey(LookupError):
+    """The source has no key of that alias."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyReading:
+    """One key as it is now, for people."""
+
+    source: str
+    alias: str
+    state: KeyState
+    seconds_left: (
+        float | None
+    )  #: until it returns or is checked; None: it is fit, or only a person brings it back
+    last_error: str  #: the code of its last refusal, or why it was quarantined; empty: none
+    share: float  #: 0 to 1, of its quota that is left
+    excluded: tuple[str, ...]  #: endpoints that its plan does not cover
+
+
 class KeyRing:
-    """Keys in declared order; one that fails rests, and the next is used if the source's rules allow."""
+    """Keys in declared order; one that fails rests, and the next is used if the source's rules allow.
+
+    Where they allow going round a limit, the key with the largest share of its quota left is used, so that
+    the limit is met late.
+    """
 
     def __init__(self, source: Source, secrets: Iterable[str], clock: Clock, settings: KeySettings) -> None:
-        self._source = source
-        self._clock = clock
-        self._settings = settings
+        self.source = source
         self.keys = [Key(f"{source.id}#{n}", secret) for n, secret in enumerate(secrets, 1)]
         self.needs_key = source.auth.place != "none"  #: where False, `choose` has nothing to say
+        self.changes: Counter[KeyState] = Counter()  #: since the start, by the state that was entered
+        self.remaining_share: Callable[[str], float] = lambda alias: 1.0  #: of that key's quota, 0 to 1
+        #: Seconds until the quota of that key begins anew; None where nothing is known of it.
+        self.period_left: Callable[[str], float | None] = lambda alias: None
+        self._clock = clock
+        self._settings = settings
+        self._passable = rotates_on(source)
         self._plan_until: dict[tuple[str, str], float] = {}
-        self._untroubled = bool(self.keys)  #: every key may be used for every endpoint
+        self._former: dict[str, tuple[Key, float]] = {}
+        self._check_from = -math.inf
+        self._shares: dict[str, float] = {}
+        self._heaviest: Key | None = None  #: with the largest share, while that was looked at so short ago
+        self._weighed_until = -math.inf
+        self._settle()
 
-    def choose(self, endpoint: str, *, exclude: str | None = None) -> Key | None:
-        """The key for the next call; None where the source needs none. Raises `NoKey`."""
+    def choose(self, endpoint: str, *, exclude: str | None = None, may_check: bool = False) -> Key | None:
+        """The key for the next call; None where the source needs none. Raises `NoKey`.
+
+        A rejected key is tried again with a single call. Who passes `may_check` may be given it, and has to
+        tell `accept` or `reject` what came of it; all others are refused until somebody has taken it.
+        """
         if not self.needs_key:
             return None
-        if self._untroubled and exclude is None:
-            return self.keys[0]
-        if not self.keys:
-            raise NoKey(AUTH_REJECTED, None, f"no key for {self._source} is set in the environment")
-        now = self._clock.monotonic()
-        self._wake(now)
-        for key in self.keys:
-            if key.state is not KeyState.OK and key.state.value not in self._source.rotate_on:
-                break  # its rules do not allow going round this one
-            planned = self._plan_until.get((key.alias, endpoint), 0.0) > now
-            if key.state is KeyState.OK and key.alias != exclude and not planned:
-                return key
-        raise self._none_left(endpoint)
+        plain = self._plain
+        if plain is not None and exclude is None:
+            return plain
+        return self._look(endpoint, exclude, may_check=may_check)
 
     def can_rotate(self, endpoint: str, alias: str | None) -> bool:
         """Whether another key than `alias` could be used now."""
-        try:
-            return self.choose(endpoint, exclude=alias) is not None
-        except NoKey:
-            return False
+        now = self._clock.monotonic()
+        self._wake(now)
+        return self._best(endpoint, alias, now) is not None
 
     def reject(self, alias: str, code: str, endpoint: str, retry_after: float | None) -> None:
         """A call with this key was refused; what rests, and how long, goes by the code."""
+        key = self._find(alias)
+        if key is None:
+            return  # it was removed while the call was under way
         now = self._clock.monotonic()
-        key = next(key for key in self.keys if key.alias == alias)
-        self._untroubled = False
         if code == PLAN_LIMITED:
             self._plan_until[alias, endpoint] = now + self._settings.plan_rest
-        elif state := STATE_AFTER.get(code):
-            key.state = state
-            key.until = now + min(self._rest(state, retry_after), self._settings.rest_cap)
+        self._take_in(key, code, now, retry_after)
+        key.checking = False
+        if code in KEY_CODES:
+            key.changes += 1
+            self._strike(key, code, now)
+        self._settle()
 
-    def _rest(self, state: KeyState, retry_after: float | None) -> float:
+    def accept(self, alias: str) -> None:
+        """A call with this key was answered: if it was to show whether the key is valid again, it is."""
+        key = self._find(alias)
+        if key is not None and key.checking:
+            self._enter(key, KeyState.OK, 0.0, key.last_error)
+            self._settle()
+
+    def quarantine(self, alias: str, reason: str) -> None:
+        """Take a key out of use until `release`. Raises `UnknownKey`; for one that is so already, nothing."""
+        self._quarantine(self._known(alias), reason)
+        self._settle()
+
+    def release(self, alias: str) -> None:
+        """Put a quarantined key back. Raises `UnknownKey`, and `IllegalMove` for one that is not."""
+        key = self._known(alias)
+        if key.state is not KeyState.QUARANTINED:
+            raise IllegalMove(f"{alias} is {key.state}, not quarantined")
+        key.strikes.clear()
+        self._enter(key, KeyState.OK, 0.0, key.last_error)
+        self._settle()
+
+    def add(self, alias: str, secret: str) -> Key:
+        """One more key, behind the others."""
+        key = Key(alias, secret)
+        self.keys.append(key)
+        self._weighed_until = -math.inf
+        self._settle()
+        return key
+
+    def remove(self, alias: str) -> None:
+        """Use it no more; what is under way with it goes on. Raises `UnknownKey`."""
+        self.keys.remove(self._known(alias))
+        self._former.pop(alias, None)
+        self._forget_plans(alias)
+        self._weighed_until = -math.inf
+        self._settle()
+
+    def rotate(self, alias: str, secret: str) -> None:
+        """Another secret in the place of that key; the one before is kept for a day. Raises `UnknownKey`."""
+        key = self._known(alias)
+        self._replace(key, Key(alias, secret))
+        self._former[alias] = (key, self._clock.monotonic() + KEPT_SECONDS)
+
+    def rotate_back(self, alias: str) -> None:
+        """Undo a rotation, up to a day after it. Raises `UnknownKey` where nothing is kept any more."""
+        key = self._known(alias)
+        self.forget_former()
+        if alias not in self._former:
+            raise UnknownKey(f"nothing is kept of {alias} from before")
+        former, _ = self._former.pop(alias)
+        self._replace(key, Key(alias, former.secret))
+
+    def forget_former(self) -> None:
+        """What was rotated away more than a day ago."""
+        now = self._clock.monotonic()
+        self._former = {alias: kept for alias, kept in self._former.items() if now < kept[1]}
+
+    def restore(self, alias: str, state: KeyState, seconds_left: float | None, last_error: str) -> None:
+        """Take up what was known of a key before. Raises `UnknownKey`."""
+        key = self._known(alias)
+        forever = math.inf if state is KeyState.QUARANTINED else 0.0
+        now = self._clock.monotonic()
+        until = forever if seconds_left is None else now + seconds_left
+        key.state, key.until, key.last_error, key.checking = state, until, last_error, False
+        self._settle()
+
+    def exclude(self, alias: str, endpoints: Mapping[str, float]) -> None:
+        """The plan of that key does not cover these, for so many seconds from now."""
+        now = self._clock.monotonic()
+        self._plan_until |= {(alias, endpoint): now + left for endpoint, left in endpoints.items()}
+        self._settle()
+
+    def excluded(self, alias: str) -> dict[str, float]:
+        """Endpoints that the plan of that key does not cover, and for how many seconds more."""
+        now = self._clock.monotonic()
+        return {
+            endpoint: until - now
+            for (one, endpoint), until in self._plan_until.items()
+            if one == alias and until > now
+        }
+
+    def readings(self) -> list[KeyReading]:
+        """All keys in their order."""
+        now = self._clock.monotonic()
+        self._wake(now)
+        return [
+            KeyReading(
+                source=self.source.id,
+                alias=key.alias,
+                state=key.state,
+                seconds_left=key.seconds_left(now),
+                last_error=key.last_error,
+                share=self.remaining_share(key.alias),
+                excluded=tuple(sorted(self.excluded(key.alias))),
+            )
+            for key in self.keys
+        ]
+
+    def _look(self, endpoint: str, exclude: str | None, *, may_check: bool) -> Key:
+        now = self._clock.monotonic()
+        if self._untroubled and exclude is None and now < self._weighed_until and self._heaviest is not None:
+            return self._heaviest
+        self._wake(now)
+        due = None if exclude else self._due(endpoint, now)
+        if due is not None:
+            return self._begin_check(due, now, may_check=may_check)
+        best = self._best(endpoint, exclude, now)
+        if best is None:
+            raise self._none_left(endpoint, now)
+        return best
+
+    def _best(self, endpoint: str, exclude: str | None, now: float) -> Key | None:
+        """Of the keys that may be used, the first, or the one with the largest share left."""
+        fit = [
+            key
+            for key in self._reachable()
+            if key.state is KeyState.OK and key.alias != exclude and self._covers(key, endpoint, now)
+        ]
+        if not self._weighs:
+            return fit[0] if fit else None
+        if now >= self._weighed_until:
+            self._weigh(now)
+        return max(fit, key=lambda key: self._shares[key.alias], default=None)
+
+    def _weigh(self, now: float) -> None:
+        self._weighed_until = now + WEIGHED_SECONDS
+        self._shares = {key.alias: self.remaining_share(key.alias) for key in self.keys}
+        self._heaviest = max(self.keys, key=lambda key: self._shares[key.alias])
+
+    def _reachable(self) -> Iterator[Key]:
+        """In declared order, up to the first that the source's rules do not allow going round."""
+        for key in self.keys:
+            yield key
+            if key.state not in (KeyState.OK, KeyState.QUARANTINED) and key.state.value not in self._passable:
+                return
+
+    def _covers(self, key: Key, endpoint: str, now: float) -> bool:
+        return self._plan_until.get((key.alias, endpoint), -math.inf) <= now
+
+    def _due(self, endpoint: str, now: float) -> Key | None:
+        """A rejected key that one call should try again."""
+        if now < self._check_from:
+            return None
+        return next(
+            (
+                key
+                for key in self._reachable()
+                if key.state is KeyState.INVALID and now >= key.until and self._covers(key, endpoint, now)
+            ),
+            None,
+        )
+
+    def _begin_check(self, key: Key, now: float, *, may_check: bool) -> Key:
+        if not may_check:
+            raise NoKey(AUTH_REJECTED, 0.0, f"{key.alias} has to be checked first")
+        # Also when it is due again, where no outcome is ever told or one that says nothing of the key.
+        self._check_from = key.until = now + self._settings.check_spacing
+        key.checking = True
+        return key
+
+    def _take_in(self, key: Key, code: str, now: float, retry_after: float | None) -> None:
+        """What the refusal of a call comes to, where it says anything of the key."""
+        state = state_after(key, code)
+        if state is not key.state:
+            self._enter(key, state, now + self._rest(key, state, retry_after), code)
+        elif key.checking and code == AUTH_REJECTED:
+            key.until, key.last_error = now + self._settings.invalid_again, code
+        elif state in RESTING and code == CODE_OF_STATE[state]:
+            key.until = max(key.until, now + self._rest(key, state, retry_after))
+
+    def _rest(self, key: Key, state: KeyState, retry_after: float | None) -> float:
+        said = min(retry_after or 0.0, self._settings.rest_cap)
         match state:
+            case KeyState.OK:
+                return 0.0
             case KeyState.INVALID:
                 return self._settings.invalid_rest
             case KeyState.DRAINED:
-                return max(retry_after or 0.0, self._source.quota_rest)
+                period = self.period_left(key.alias)
+                return max(said, self.source.quota_rest if period is None else period)
             case _:
-                return max(retry_after or 0.0, self._source.retry_delay)
+                return max(said, self.source.retry_delay)
+
+    def _strike(self, key: Key, code: str, now: float) -> None:
+        if key.strike(code, now, self._settings.quarantine_window) >= self._settings.quarantine_after:
+            self._quarantine(key, f"{', '.join(sorted(key.strikes))} in a short time")
+
+    def _quarantine(self, key: Key, reason: str) -> None:
+        if key.state is not KeyState.QUARANTINED:
+            self._enter(key, KeyState.QUARANTINED, math.inf, reason)
+
+    def _enter(self, key: Key, state: KeyState, until: float, why: str) -> None:
+        before = key.state
+        key.move(state, until)
+        key.last_error = why
+        self._tell(key, before)
+
+    def _tell(self, key: Key, before: KeyState) -> None:
+        self.changes[key.state] += 1
+        log.info(
+            "key_state_changed",
+            extra={
+                "key": key.alias,
+                "before": before.value,
+                "state": key.state.value,
+                "reason": key.last_error,
+            },
+        )
 
     def _wake(self, now: float) -> None:
+        """End the rests that are over."""
         for key in self.keys:
-            if key.state is not KeyState.OK and now >= key.until:
-                key.state = KeyState.OK
+            if key.state in RESTING and now >= key.until:
+                self._enter(key, KeyState.OK, 0.0, key.last_error)
         if self._plan_until:
             self._plan_until = {place: until for place, until in self._plan_until.items() if until > now}
-        self._untroubled = not self._plan_until and all(key.state is KeyState.OK for key in self.keys)
+        self._settle()
 
-    def _none_left(self, endpoint: str) -> NoKey:
-        now = self._clock.monotonic()
-        resting = [key for key in self.keys if key.state is not KeyState.OK]
-        if not resting:
+    def _settle(self) -> None:
+        """Work out what `choose` needs to see at a glance."""
+        self._weighs = len(self.keys) > 1 and not self._passable.isdisjoint(RESTING)
+        self._untroubled = (
+            bool(self.keys) and not self._plan_until and all(key.state is KeyState.OK for key in self.keys)
+        )
+        self._plain = self.keys[0] if self._untroubled and not self._weighs else None
+
+    def _none_left(self, endpoint: str, now: float) -> NoKey:
+        if not self.keys:
+            return NoKey(AUTH_REJECTED, None, f"no key for {self.source} is set in the environment or stored")
+        unfit = [key for key in self.keys if key.state is not KeyState.OK]
+        if not unfit:
             planned = [
                 until for (_, name), until in self._plan_until.items() if name == endpoint and until > now
             ]
             if not planned:
-                return NoKey(AUTH_REJECTED, None, f"{self._source} has no other key")
-            return NoKey(PLAN_LIMITED, min(planned) - now, f"no plan of {self._source} covers {endpoint}")
-        first = min(resting, key=lambda key: key.until)
-        wait = max(0.0, first.until - now)
-        return NoKey(CODE_OF_STATE[first.state], wait, f"{first.alias} is {first.state}, back in {wait:.0f}s")
+                return NoKey(AUTH_REJECTED, None, f"{self.source} has no other key")
+            return NoKey(PLAN_LIMITED, min(planned) - now, f"no plan of {self.source} covers {endpoint}")
+        first = min(unfit, key=lambda key: key.until)
+        wait = first.seconds_left(now)
+        back = "" if wait is None else f", back in {wait:.0f}s"
+        return NoKey(CODE_OF_STATE[first.state], wait, f"{first.alias} is {first.state}{back}")
+
+    def _replace(self, key: Key, by: Key) -> None:
+        """Another object, since requests are kept ready for the one before."""
+        by.changes = key.changes + 1
+        self.keys[self.keys.index(key)] = by
+        self._weighed_until = -math.inf
+        self._forget_plans(key.alias)
+        if key.state is not KeyState.OK:
+            self._tell(by, key.state)
+        self._settle()
+
+    def _forget_plans(self, alias: str) -> None:
+        self._plan_until = {place: until for place, until in self._plan_until.items() if place[0] != alias}
+
+    def _find(self, alias: str) -> Key | None:
+        return next((key for key in self.keys if key.alias == alias), None)
+
+    def _known(self, alias: str) -> Key:
+        key = self._find(alias)
+        if key is None:
+            raise UnknownKey(f"{self.source} has no key {alias}")
+        return key
+
+
+def rotates_on(source: Source) -> frozenset[str]:
+    """Key states in which another key may be used: round a limit only where the provider's terms allow it."""
+    return frozenset(source.rotate_on) - (frozenset() if source.terms_allow_rotation else RESTING)
