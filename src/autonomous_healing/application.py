@@ -352,12 +352,7 @@ class Application:
             for host in endpoint.source.hosts:
                 breaker = self.parts.admission.breaker(endpoint, host)
                 if (before := breakers.get(breaker.name)) and not breaker.openings:
-                    breaker.restore(
-                        state=before.state,
-                        openings=before.openings,
-                        seconds_left=before.seconds_left(self._clock.now()),
-                        reason=before.reason,
-                    )
+                    breaker.restore(before.memory(self._clock.now()))
         self._recalled = True
 
     async def _save_alerts(self) -> None:

@@ -136,7 +136,7 @@ async def test_it_ends_when_the_circuit_closes() -> None:
         breaker = here.house.breaker(PLACE)
         breaker.open_until = here.clock.monotonic()
         assert breaker.allow()
-        breaker.record_successes(2)
+        breaker.record_successes([0.01] * 2)
         fresh = await ask(here, 2)
     assert breaker.state is BreakerState.CLOSED
     assert {one.all("healing-status")[0] for one in healed} == {"healed"}

@@ -51,7 +51,7 @@ def test_a_batch_counts_as_much_as_one_by_one() -> None:
         seen.note(one, number / 1000)
         other.window.record_success(number / 1000)
         other.window.record_felt("fresh")
-        other.breaker.record_success()
+        other.breaker.record_success(number / 1000)
         other.budget.count_first()
     seen.count()
     assert one.window.read() == other.window.read()

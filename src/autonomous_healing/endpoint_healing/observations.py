@@ -123,5 +123,5 @@ class Observations:
         target.spent += sum(seconds)
         target.window.record_successes(seconds)
         target.window.record_felt("fresh", len(seconds))
-        target.breaker.record_successes(len(seconds))
+        target.breaker.record_successes(seconds)
         target.budget.count_first(len(seconds))

@@ -133,6 +133,9 @@ class HealingSettings(Options):
         default_factory=SoftTimeoutSettings,
         description="When healing starts although an answer may still come.",
     )
+    slow_response: float = Field(
+        5.0, gt=0, le=60, description="Seconds from which an answer counts as slow, whatever is usual."
+    )
     allow: tuple[Level, ...] = Field(
         ("exact", "equivalent", "stale"), description="Fidelity levels given where a request does not say."
     )

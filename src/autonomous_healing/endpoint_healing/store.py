@@ -14,7 +14,7 @@ from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.health import Health
 from autonomous_healing.endpoint_healing.trail import EndpointReport, Trail
 from autonomous_healing.healing import report_rows
-from autonomous_healing.resilience import BreakerState, CircuitBreaker, Clock
+from autonomous_healing.resilience import BreakerMemory, BreakerState, CircuitBreaker, Clock
 
 _SQL = load_queries(__package__, "store.sql")
 
@@ -86,9 +86,12 @@ class KnownBreaker:
     until: datetime | None
     reason: str
 
-    def seconds_left(self, now: datetime) -> float:
-        """Until its next trial."""
-        return max(0.0, (self.until - now).total_seconds()) if self.until else 0.0
+    def memory(self, now: datetime) -> BreakerMemory:
+        """What of it still holds."""
+        left = max(0.0, (self.until - now).total_seconds()) if self.until else 0.0
+        return BreakerMemory(
+            state=self.state, openings=self.openings, reason=self.reason, seconds_left=left, reset_left=left
+        )
 
 
 @dataclass(frozen=True, slots=True)
