@@ -185,6 +185,11 @@ def session_quote(yahoo: Source) -> Endpoint:
     )
 
 
+def holds_key_in_path(source_id: str) -> bool:
+    """Whether the provider's paths have a place for the key."""
+    return any("{key}" in path for _, path, *_ in _ENDPOINTS[source_id])
+
+
 def endpoint_names() -> dict[str, tuple[str, ...]]:
     """The endpoint names of each source, for settings to be checked against."""
     return {source: tuple(row[0] for row in rows) for source, rows in _ENDPOINTS.items()}

@@ -93,7 +93,10 @@ class Endpoint:
 
     def asked(self, params: Mapping[str, str]) -> dict[str, str]:
         """The parameters of a question as they are sent, its key aside: keys are ours to add."""
-        given = {name: value for name, value in params.items() if not is_secret(name)}
+        ours = self.source.auth.name.lower() if self.source.auth.place == "query" else None
+        given = {
+            name: value for name, value in params.items() if not is_secret(name) and name.lower() != ours
+        }
         return {**self.defaults, **given, **self.always}
 
     @cached_property

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from pathlib import Path
 
-from autonomous_healing.endpoint_healing.catalog import SOURCE_IDS, mount_of, segment_of
+from autonomous_healing.endpoint_healing.catalog import SOURCE_IDS, holds_key_in_path, mount_of, segment_of
+from autonomous_healing.endpoint_healing.key_states import RESTING
 from autonomous_healing.endpoint_healing.options import SourceSettings
 from autonomous_healing.proxy.routes import RESERVED
 from autonomous_healing.settings.faults import Fault, unknown
@@ -19,6 +20,13 @@ _ID = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 #: What needs no escaping in a path: a mount is compared as it is written.
 _SEGMENT = re.compile(r"[A-Za-z0-9._~-]+")
+
+#: The name of a field (RFC 9110, section 5.1), and those that are not for a key.
+_FIELD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_NO_FIELDS = frozenset({
+    "accept", "accept-encoding", "connection", "content-length", "content-type", "host", "keep-alive", "te",
+    "trailer", "transfer-encoding", "upgrade", "user-agent",
+})  # fmt: skip
 
 #: Below /api, and whose it is: the known sources are called by two names each.
 _SEGMENTS = {name: source for source in SOURCE_IDS for name in (source, segment_of(source))}
@@ -40,10 +48,37 @@ def source_faults(settings: Settings) -> Iterator[Fault]:
 def _known(path: str, source: str, one: SourceSettings) -> Iterator[Fault]:
     if source not in SOURCE_IDS:
         yield Fault(path, unknown("source", source, SOURCE_IDS, "; any other needs kind: raw"))
+    else:
+        yield from _auth(f"{path}.auth", source, one)
+    yield from _keys(path, one)
     if one.mount:
         yield Fault(f"{path}.mount", "has an effect for kind raw only")
     if one.port is not None:
         yield Fault(f"{path}.port", "has an effect for kind raw only")
+
+
+def _auth(path: str, source: str, one: SourceSettings) -> Iterator[Fault]:
+    place, name = one.auth.place, one.auth.name
+    if holds_key_in_path(source) != (place == "path"):
+        holds = "holds" if holds_key_in_path(source) else "has no place for"
+        yield Fault(f"{path}.in", f"{place!r} cannot be: the path of {source} {holds} the key")
+    if place in ("query", "header") and not name:
+        yield Fault(f"{path}.name", f"is missing: what the {place} calls the key")
+    elif place in ("none", "path") and name:
+        yield Fault(f"{path}.name", f"has no effect: in is {place!r}")
+    elif place == "header" and (not _FIELD.fullmatch(name) or name.lower() in _NO_FIELDS):
+        yield Fault(f"{path}.name", f"{name!r} cannot be the name of a header that carries a key")
+
+
+def _keys(path: str, one: SourceSettings) -> Iterator[Fault]:
+    if one.keys and one.auth.place == "none":
+        yield Fault(f"{path}.keys", "have no effect: auth.in is 'none'")
+    limits = [state for state in one.rotate_on if state in RESTING]
+    if limits and not one.terms_allow_rotation:
+        yield Fault(
+            f"{path}.rotate_on",
+            f"{limits[0]!r} goes round a limit, and terms_allow_rotation does not say that this is allowed",
+        )
 
 
 def _raw(path: str, source: str, one: SourceSettings) -> Iterator[Fault]:
@@ -60,6 +95,10 @@ def _raw(path: str, source: str, one: SourceSettings) -> Iterator[Fault]:
         yield Fault(f"{path}.hosts", f"a raw source has one host, not {len(one.hosts)}")
     if one.keys:
         yield Fault(f"{path}.keys", "a raw source has none: what callers send is passed on")
+    if one.auth.place != "none" or one.auth.name:
+        yield Fault(f"{path}.auth", "a raw source has no keys")
+    if one.terms_allow_rotation:
+        yield Fault(f"{path}.terms_allow_rotation", "a raw source has no keys")
     if one.quota:
         yield Fault(f"{path}.quota", "a raw source has none: nothing is known of its limits")
 
