@@ -1,6 +1,7 @@
 """Stored keys as they lie in the database."""
 
 import os
+from base64 import urlsafe_b64encode
 
 import pytest
 
@@ -12,7 +13,7 @@ from autonomous_healing.endpoint_healing.encryption import (
     new_encryption_key,
 )
 
-OLD, NEW = new_encryption_key(), new_encryption_key()
+OLD, NEW = (urlsafe_b64encode(bytes([n]) * 32).decode() for n in (1, 2))
 
 
 def test_what_was_encrypted_comes_out_again_and_shows_nothing_meanwhile() -> None:
@@ -46,7 +47,11 @@ def test_a_key_that_is_none_is_told_in_words_without_its_value(keys: str, said: 
     assert str(bad.value) == said
 
 
-@pytest.mark.parametrize("lying", [b"", b"no token", Cipher(NEW).encrypt("x"), Cipher(OLD).encrypt("x")[:-4]])
+@pytest.mark.parametrize(
+    "lying",
+    [b"", b"no token", Cipher(NEW).encrypt("x"), Cipher(OLD).encrypt("x")[:-4]],
+    ids=["nothing", "no token", "of another key", "cut off"],
+)
 def test_what_another_key_encrypted_or_what_is_damaged_cannot_be_read(lying: bytes) -> None:
     with pytest.raises(BadEncryptionKey, match="is not the one by which it was encrypted"):
         Cipher(OLD).decrypt(lying)
@@ -65,3 +70,9 @@ def test_a_print_fits_its_secret_only_and_two_have_nothing_in_common() -> None:
 @pytest.mark.parametrize("damaged", [b"", b"short", b"x" * 64])
 def test_what_is_no_print_fits_nothing(damaged: bytes) -> None:
     assert not fits("secret", damaged)
+
+
+def test_a_new_encryption_key_is_one_and_new() -> None:
+    first, second = new_encryption_key(), new_encryption_key()
+    assert first != second
+    assert Cipher(first).decrypt(Cipher(first).encrypt("x")) == "x"
