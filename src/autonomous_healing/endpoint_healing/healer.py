@@ -10,6 +10,7 @@ from autonomous_healing.endpoint_healing.call import Call, FailedCall, Failure, 
 from autonomous_healing.endpoint_healing.codes import CALLER_ERROR, Blame
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.fetch import Fetcher, FetchFailed
+from autonomous_healing.endpoint_healing.fidelity import Fidelity
 from autonomous_healing.endpoint_healing.flights import Flights
 from autonomous_healing.endpoint_healing.health import FELT_ERROR
 from autonomous_healing.endpoint_healing.options import HealingSettings
@@ -48,6 +49,16 @@ class Result:
     @property
     def healed(self) -> bool:
         return self.response is not None and self.report is not None
+
+    @property
+    def felt(self) -> str:
+        """As its caller feels it; empty where nothing is told of us: by who turns healing off, say."""
+        if self.bypassed:
+            return ""
+        if self.response is not None:
+            untouched = self.report is None and self.response.fidelity is Fidelity.EXACT
+            return "fresh" if untouched else self.response.fidelity.word
+        return FELT_ERROR if self.report is not None and not self.report.case.too_hasty else ""
 
     @property
     def shared(self) -> bool:
@@ -269,12 +280,7 @@ class EndpointHealer:
         return report
 
     def _felt(self, result: Result) -> Result:
-        """Counted as its caller feels it; who turns healing off does not feel for us."""
-        window = self._fetcher.admission.window(result.call.endpoint)
-        if result.bypassed:
-            return result
-        if result.response is not None:
-            window.record_felt(result.response.fidelity.word if result.healed else "fresh")
-        elif result.report is not None and not result.report.case.too_hasty:
-            window.record_felt(FELT_ERROR)
+        """Counted as its caller feels it."""
+        if result.felt:
+            self._fetcher.admission.window(result.call.endpoint).record_felt(result.felt)
         return result

@@ -231,7 +231,7 @@ class HealthWindow:
             last_failure=self._last_failure,
             consecutive_failures=self._consecutive,
             uptime_percentage=self._uptime(),
-            felt=dict(felt),
+            felt=dict(+felt),
             probed_error_rate=_share(
                 sum(one.probed_in_vain for one in live), sum(one.probed for one in live)
             ),

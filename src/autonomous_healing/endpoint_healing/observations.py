@@ -90,15 +90,15 @@ class Observations:
         if self._next == RING:
             self.count()
 
-    def note_reused(self, target: Target) -> None:
-        """One more caller who got a fresh copy."""
+    def note_reused(self, target: Target, callers: int = 1) -> None:
+        """So many more who got a fresh answer than calls were made; one less where nobody waited."""
         if not target.reused:
             self._reusing.append(target)
-        target.reused += 1
+        target.reused += callers
 
-    def note_repeated(self, target: Target, felt: str) -> None:
-        """One more caller who got what a healing had just brought."""
-        self._repeated[target, felt] += 1
+    def note_repeated(self, target: Target, felt: str, callers: int = 1) -> None:
+        """So many more who got what a healing had just brought."""
+        self._repeated[target, felt] += callers
 
     def count(self) -> list[Target]:
         """Tell windows and breakers of all that was noted since the last time; the targets concerned."""

@@ -148,6 +148,9 @@ class FirstAttempt(PlainAttempt[FastLane]):
         question = self._asked.question
         if question.leader is self:
             question.leader = None
+        if self._crowd is not None and reply.felt and len(self._crowd) > 1:
+            target = self._question.target
+            self._lane.path.observations.note_repeated(target, reply.felt, len(self._crowd) - 1)
         self._lane.reply(self._exchange, question, reply)
 
     async def _awaited(self, call: Call, late: asyncio.Future[wire.Answer]) -> Response:

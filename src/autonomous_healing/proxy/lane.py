@@ -248,8 +248,10 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         """Answer all who wait; where an answer is not to be shared, the first of them."""
         question = self._asked.question
         question.leader, question.alone = None, not shared
-        if self._crowd is not None and not shared:
-            self._part_company()
+        if self._crowd is not None:
+            if not shared:
+                self._part_company()
+            self._lane.path.observations.note_reused(self._question.target, len(self._crowd) - 1)
         self._exchange.respond(head, body)
 
     def _part_company(self) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -42,10 +42,15 @@ class Reply:
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
     repeats: "Repeat | None" = None  #: where the same may be said again without asking or healing anew
+    felt: str = ""  #: how its caller feels it; empty where that is not counted
 
 
 def reply_to(result: Result, *, always_problem: bool) -> Reply:
     """The answer with its provenance, the caller's own error, or the honest failure."""
+    return replace(_reply_to(result, always_problem=always_problem), felt=result.felt)
+
+
+def _reply_to(result: Result, *, always_problem: bool) -> Reply:
     response, failure = result.response, result.failure
     if response is not None:
         return _answer(result, response)

@@ -72,6 +72,12 @@ class Reception(ABC):
         """The ports of all raw sources that have one, by source."""
         return {one.source.id: server.port for one, server in self._own}
 
+    @property
+    def in_flight(self) -> int:
+        """Requests that are taken and not yet answered, on all ports."""
+        servers = [server for _, server in self._own]
+        return sum(one.in_flight for one in (*servers, self._server) if one is not None)
+
     async def start(self) -> None:
         """Raises `PortTaken`."""
         door = self._door
