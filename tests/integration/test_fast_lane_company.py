@@ -29,7 +29,7 @@ def hold(here: Street, then: bytes) -> Held:
     return held
 
 
-async def lines_of(here: Street, stack: AsyncExitStack, count: int, **headers: str) -> Sequence[Line]:
+async def lines_of(here: Street, stack: AsyncExitStack, count: int, **headers: Any) -> Sequence[Line]:
     """So many clients, who have all asked."""
     lines = [await stack.enter_async_context(here.house.line()) for _ in range(count)]
     for line in lines:

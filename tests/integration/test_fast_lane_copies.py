@@ -267,3 +267,56 @@ async def test_healing_need_not_be_wanted_for_a_fresh_copy(headers: dict[str, An
         await here.ask(LATEST, **headers)
         hit = await here.ask(LATEST, **headers)
     assert (asked(here), status_of(hit)) == (1, ["autonomous_healing; hit; ttl=900"])
+
+
+@pytest.mark.parametrize(
+    ("validator", "condition"),
+    [
+        (b'ETag: "v1"', b'if-none-match: "v1"'),
+        (
+            b"Last-Modified: Mon, 02 Mar 2026 14:00:00 GMT",
+            b"if-modified-since: Mon, 02 Mar 2026 14:00:00 GMT",
+        ),
+    ],
+)
+@WAYS
+@on_uvloop
+async def test_its_source_may_say_that_it_still_holds(
+    validator: bytes, condition: bytes, headers: dict[str, Any]
+) -> None:
+    async with street("exchange_rate_api", healing=CACHING) as here:
+        here.provider.turns.append(good(here, validator, b"Cache-Control: max-age=10"))
+        first = await here.ask(LATEST, **headers)
+        here.clock.pass_time(11.0)
+        here.provider.turns.append(b"HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=20\r\n\r\n")
+        again = await here.ask(LATEST, **headers)
+        here.clock.pass_time(15.0)
+        hit = await here.ask(LATEST, **headers)
+    assert [condition in one.head for one in here.origin.asked] == [False, True]
+    assert [one.status for one in (first, again, hit)] == [200] * 3
+    assert {one.body for one in (first, again, hit)} == {first.body}
+    assert (again.all("age"), hit.all("age")) == ([], ["15"])
+    assert again.all("healing-status") == []
+
+
+@WAYS
+@on_uvloop
+async def test_an_answer_that_still_holds_is_judged_again(headers: dict[str, Any]) -> None:
+    """It was fresh when it was kept; that it has not changed since makes it too old."""
+    async with street("exchange_rate_api", healing={**CACHING, "in_request_retries": 0}) as here:
+        here.provider.turns.append(good(here, b'ETag: "v1"'))
+        await here.ask(LATEST, **headers)
+        here.clock.pass_time(2 * 86_400.0)
+        here.provider.turns.append(b"HTTP/1.1 304 Not Modified\r\n\r\n")
+        old = await here.ask(LATEST, **headers)
+        codes = [one.diagnosis.code for one in here.house.reports]
+    assert codes == ["DATA.STALE"]
+    assert old.all("healing-fidelity")[0].startswith("stale;age=1728")
+
+
+@on_uvloop
+async def test_a_304_that_was_not_asked_for_is_no_answer() -> None:
+    async with street("exchange_rate_api", healing={**CACHING, "in_request_retries": 0}) as here:
+        here.provider.turns.append(b"HTTP/1.1 304 Not Modified\r\n\r\n")
+        told = await here.ask(LATEST)
+    assert (told.status, json_in(told)["code"]) == (503, "DATA.MISSING")

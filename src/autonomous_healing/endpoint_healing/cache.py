@@ -1,7 +1,7 @@
 """The last good copy of every answer: for those who ask again at once, and for the hour without a source."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from zlib import crc32
@@ -16,6 +16,9 @@ from autonomous_healing.wire import Answer
 
 #: Kinds whose data does not change while the exchange is closed, so that no copy of it ages then.
 OF_EXCHANGES = frozenset({DataKind.QUOTE, DataKind.INTRADAY, DataKind.DAILY})
+
+#: What a 304 does not say of the answer that it stands for (RFC 9111, section 3.2).
+KEPT_BY_304 = frozenset({"content-encoding", "content-length", "content-range", "content-type"})
 
 #: A copy asked for so often in its lifetime is fetched anew before it is over.
 POPULAR = 3
@@ -35,6 +38,7 @@ class Copy:
     fresh: float  #: seconds from then on in which it is the answer itself
     while_revalidate: float  #: seconds after that in which it may be given while a new one is fetched
     if_error: float  #: seconds after its freshness in which it may heal
+    condition: tuple[str, str] | None = None  #: a field by which its source may say that it still holds
     judged_at: float = 0.0  #: monotonic seconds
     told: tuple[bytes, ...] = ()  #: what of its head matters, as it came
     came: Answer | None = None  #: as it came, its body perhaps compressed
@@ -56,6 +60,11 @@ class Copy:
         """The answer of this age, given without its source being asked."""
         level = Fidelity.EXACT if age <= self.fresh else Fidelity.STALE
         return replace(self.response, age=age, ttl=self.fresh - age, fidelity=level)
+
+    def unchanged(self, said: Mapping[str, str]) -> dict[str, str]:
+        """The fields of the answer that still holds, as a 304 updates them (RFC 9111, section 3.2)."""
+        newer = {name: value for name, value in said.items() if name not in KEPT_BY_304}
+        return {"content-type": self.response.content_type, **self.response.headers, **newer}
 
     def unlink(self) -> None:
         """The same bytes make it young no more."""
@@ -168,6 +177,11 @@ class ResponseCache:
         now = self._clock.now()
         return self._hours.open_seconds(now - timedelta(seconds=seconds), now)
 
+    def named(self, resource: str) -> Copy | None:
+        """The copy that a question to its source may name, to be spared a body that has not changed."""
+        copy = self._copies.get(resource)
+        return copy if copy is not None and copy.condition is not None and not copy.doubted else None
+
     def confirm(self, resource: str, crc: int, asked_at: float) -> None:
         """The source has given the same bytes again, where `crc` is that of those we hold."""
         copy = self._copies.get(resource)
@@ -217,7 +231,16 @@ class ResponseCache:
             fresh=lifetimes.fresh if said.fresh is None else said.fresh,
             while_revalidate=max(ours, said.while_revalidate),
             if_error=lifetimes.if_error,
+            condition=_condition(response.headers),
         )
 
     def _too_heavy(self) -> bool:
         return self.bytes_held > self._settings.max_mb * 1_048_576
+
+
+def _condition(headers: Mapping[str, str]) -> tuple[str, str] | None:
+    """RFC 9110, section 13.1: an entity tag tells more than a date."""
+    if etag := headers.get("etag"):
+        return "if-none-match", etag
+    modified = headers.get("last-modified")
+    return ("if-modified-since", modified) if modified else None

@@ -234,12 +234,18 @@ class Fetcher:
         secret = sent.key.secret if sent.key else None
         path = call.endpoint.upstream_path(call.params, secret)
         headers = {**call.headers, **call.endpoint.key_headers(secret)}
+        named = None if fresh else self._cache.named(call.resource)
         if fresh:
             headers["cache-control"] = "no-cache"
+        elif named is not None and named.condition is not None:
+            headers[named.condition[0]] = named.condition[1]
         try:
-            return await self._upstream.get(call.endpoint.source, sent.host, path, headers, sent.seconds)
+            answer = await self._upstream.get(call.endpoint.source, sent.host, path, headers, sent.seconds)
         except Unanswered as none:
             return none
+        if answer.status == 304 and named is not None:
+            return Answer(200, named.unchanged(answer.headers), named.response.body)
+        return answer
 
     async def _outcome(self, call: Call, sent: Sent, answer: Answer | Unanswered) -> Response | Failure:
         if isinstance(answer, Unanswered):

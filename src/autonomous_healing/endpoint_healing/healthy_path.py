@@ -163,6 +163,18 @@ class HealthyPath:
         """Whether those who asked at the same time may have it, too (RFC 9111, section 4)."""
         return response.keeping.shared and not self._asked_alone
 
+    def named(self, question: Question) -> Copy | None:
+        """The copy by which its source may answer that nothing has changed."""
+        return self._cache.named(question.resource)
+
+    @staticmethod
+    def unchanged(copy: Copy, answer: wire.Answer) -> wire.Answer:
+        """What a 304 stands for: the answer that is kept, as if it had come whole."""
+        said = {name.decode(): value.decode("latin-1") for name, value in answer.head.fields}
+        fields = [(n.encode(), v.encode("latin-1", "replace")) for n, v in copy.unchanged(said).items()]
+        head = wire.AnswerHead(1, fields, None, False, frozenset(), True, 200)
+        return wire.Answer(head, copy.response.body)
+
     def known(self, question: Question, answer: wire.Answer, start: float, now: float) -> Copy | None:
         """The kept copy, if this answer, asked for at `start`, is the same again and was judged just now."""
         copy = self._cache.latest(question.resource)

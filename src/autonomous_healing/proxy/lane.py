@@ -128,6 +128,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         "_joinable",
         "_key",
         "_lane",
+        "_named",
         "_question",
         "_start",
         "_streaming",
@@ -145,7 +146,11 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
     ) -> None:
         """`question`: the same at another host; `crowd`: of `exchange`, where it may be of nobody."""
         question = question or asked.question
-        request = lane.path.request(question, key, asked.more)
+        self._named = named = lane.path.named(question)
+        more = asked.more
+        if named is not None and named.condition is not None:
+            more += f"{named.condition[0]}: {named.condition[1]}\r\n".encode("latin-1", "replace")
+        request = lane.path.request(question, key, more)
         patience = min(question.target.patience, question.endpoint.timeout)
         super().__init__(b"GET", request, now + patience, lane.max_answer)
         self._lane = lane
@@ -186,6 +191,8 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
             self.came_late(answer)
             return
         path, question = self._lane.path, self._question
+        if answer.head.status == 304 and self._named is not None:
+            answer = path.unchanged(self._named, answer)
         now = path.clock.monotonic()
         copy = path.known(question, answer, self._start, now)
         if copy is not None:
