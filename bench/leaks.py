@@ -13,11 +13,10 @@ import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from itertools import count, islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from bench.rig.bodies import chart
 from bench.rig.faults import CannotMeasure
@@ -25,7 +24,7 @@ from bench.rig.inside import CLOCK, Look, product_inside
 from bench.rig.machine import this_machine
 from bench.rig.product import Place
 from bench.rig.rough import BreakPlan, Origin
-from bench.rig.stage import play
+from bench.rig.stage import home_of_a_run, play
 from bench.rig.targets import Target, Verdict
 from bench.rig.trials import (
     HEAD,
@@ -154,7 +153,7 @@ async def ground() -> AsyncIterator[Ground]:
     breaker = {"consecutive": 1000, "ratio": 1.0}
     healing = {"breaker": breaker, "connections_per_host": PER_HOST, "waiting_per_host": WAITING}
     try:
-        with _home() as home:
+        with home_of_a_run() as home:
             host = f"http://127.0.0.1:{origin.port}"
             place = Place("ours", home / "ours", host, cores[-1], cores[0])
             async with product_inside(place, server=server, healing=healing) as inside:
@@ -163,14 +162,6 @@ async def ground() -> AsyncIterator[Ground]:
                 yield Ground(inside, origin)
     finally:
         origin.close()
-
-
-@contextmanager
-def _home() -> Iterator[Path]:
-    with TemporaryDirectory(prefix="ah-bench-", ignore_cleanup_errors=True) as directory:
-        home = Path(directory)
-        home.chmod(0o711)  # the product's PostgreSQL works as another account, which must pass through
-        yield home
 
 
 def _allow_files() -> None:

@@ -9,11 +9,10 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from autonomous_healing.database.processes import postmaster_of
 from bench.rig.accounts import used_by
@@ -23,7 +22,7 @@ from bench.rig.figures import Figure, over_rounds
 from bench.rig.machine import this_machine
 from bench.rig.postgres import end_postgres
 from bench.rig.processes import CLOCK, Running, clean_environment, free_ports, running
-from bench.rig.stage import play, positive
+from bench.rig.stage import home_of_a_run, play, positive
 from bench.rig.targets import Target
 
 SOURCES = 10_000
@@ -107,21 +106,13 @@ async def _complete(home: Path, dashboard: str) -> bool:
 
 async def measure(rounds: int, more: int) -> list[tuple[Rest, Rest]]:
     """Pairs of few and many, after a start that makes what later ones find."""
-    with _home() as home:
+    with home_of_a_run() as home:
         try:
             async with product(home, 0) as (program, dashboard):
                 await program.ready(lambda: _complete(home, dashboard), _START_SECONDS)
             return [(await at_rest(home, 0), await at_rest(home, more)) for _ in range(rounds)]
         finally:
             await end_postgres(home / "postgres")
-
-
-@contextmanager
-def _home() -> Iterator[Path]:
-    with TemporaryDirectory(prefix="ah-bench-", ignore_cleanup_errors=True) as directory:
-        home = Path(directory)
-        home.chmod(0o711)  # the product's PostgreSQL works as another account, which must pass through
-        yield home
 
 
 def figures_of(rounds: Sequence[tuple[Rest, Rest]], more: int) -> dict[str, Figure | None]:

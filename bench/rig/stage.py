@@ -37,9 +37,9 @@ class Stage:
 @asynccontextmanager
 async def stage(tools: Tools) -> AsyncIterator[Stage]:
     """Set up on the core of the load; everything is gone at the end, on a signal too."""
-    _end_on(signal.SIGINT, signal.SIGTERM)
+    end_on_signals()
     cores = two_cores()
-    with on_core(cores.load), _directory() as home:
+    with on_core(cores.load), home_of_a_run() as home:
         certificates = make_certificates(tools.openssl, home / "certificates")
         async with serving(tools.nginx, home / "upstream", certificates, CLOCK.now()) as upstream:
             wrk = Wrk(tools.wrk, cores.load, home)
@@ -47,7 +47,8 @@ async def stage(tools: Tools) -> AsyncIterator[Stage]:
 
 
 @contextmanager
-def _directory() -> Iterator[Path]:
+def home_of_a_run() -> Iterator[Path]:
+    """A directory that is gone in the end."""
     home = Path(tempfile.mkdtemp(prefix="ah-bench-"))
     home.chmod(0o711)  # the product's PostgreSQL works as another account, which must be able to pass through
     try:
@@ -75,8 +76,9 @@ def play(measurement: Coroutine[Any, Any, ResultT]) -> ResultT | None:
     return None
 
 
-def _end_on(*numbers: signal.Signals) -> None:
+def end_on_signals() -> None:
     """The first one ends the measurement; those that follow do not disturb the tidying up."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
 
