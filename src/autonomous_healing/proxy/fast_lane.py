@@ -134,13 +134,20 @@ class FirstAttempt(PlainAttempt[FastLane]):
             self._asked.question.leader, self._joinable = None, False
             self._lane.go_on(first())
             return
-        healing = self._lane.go_on(self._healed(call, first))
+        healing = self._lane.go_on(self._healed(call, first), self._stranded)
 
         def gone() -> None:
             self.cancel()
             healing.cancel()
 
         self._exchange.on_gone = gone
+
+    def _stranded(self) -> wire.Exchange:
+        """Who still waits where healing ended by itself; those to come ask anew."""
+        question = self._asked.question
+        if question.leader is self:
+            question.leader = None
+        return self._exchange
 
     async def _healed(self, call: Call, first: First) -> None:
         sent, patience = self._sent(), self._question.target.patience

@@ -64,7 +64,7 @@ class PlainQuestions:
         self._policy = Policy(parse_levels(settings.allow))
         self.may_be_stale = self._policy.allows(Fidelity.STALE)  #: for who has no wishes
         self._clock = clock
-        self._new_id = new_id
+        self.new_id = new_id  #: of calls and incidents
 
     def plain(self, path: str, query: Sequence[tuple[str, str]]) -> Match | None:
         """What a path asks for, if it is one question to one endpoint; else None."""
@@ -80,7 +80,7 @@ class PlainQuestions:
     ) -> Call:
         """A question asked `gone` seconds ago, with the usual policy and deadline."""
         return Call(
-            id=self._new_id(),
+            id=self.new_id(),
             endpoint=endpoint,
             params=params,
             policy=self._policy,
@@ -138,9 +138,9 @@ class HealingProxy(PlainQuestions):
         except NoRoute as lost:
             return refusal(404, "Unknown route", str(lost), known=lost.known)
         except Exception:  # one request that nobody foresaw must not end as a dropped connection
-            incident = str(self._new_id())
+            incident = str(self.new_id())
             log.exception("request_crashed", extra={"incident": incident, "path": request.path})
-            return _crashed(incident)
+            return crashed(incident)
 
     async def follow(
         self,
@@ -155,9 +155,9 @@ class HealingProxy(PlainQuestions):
             result = await self._healer.follow(call, first, began, start, patience)
             return reply_to(result, always_problem=self._always_problem)
         except Exception:  # as in `handle`
-            incident = str(self._new_id())
+            incident = str(self.new_id())
             log.exception("request_crashed", extra={"incident": incident, "path": call.endpoint.place})
-            return _crashed(incident)
+            return crashed(incident)
 
     async def _answer(self, request: Request) -> Reply:
         if request.path.startswith(TRAILS):
@@ -178,7 +178,7 @@ class HealingProxy(PlainQuestions):
     def _call(self, endpoint: Endpoint, params: Mapping[str, str], headers: Mapping[str, str]) -> Call:
         seconds = self._seconds(headers)
         return Call(
-            id=self._new_id(),
+            id=self.new_id(),
             endpoint=endpoint,
             params=params,
             policy=self._policy_of(headers),
@@ -221,5 +221,6 @@ def _wishes(headers: Mapping[str, str]) -> RequestDirectives:
     return request_directives(b"no-cache") if headers.get("pragma") == "no-cache" else NO_WISHES
 
 
-def _crashed(incident: str) -> Reply:
+def crashed(incident: str) -> Reply:
+    """To a request that met a fault of ours."""
     return refusal(500, "Unexpected fault", f"incident {incident} is in the log")

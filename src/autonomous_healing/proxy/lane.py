@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Generic, TypeVar
 
 from autonomous_healing import wire
@@ -15,9 +16,9 @@ from autonomous_healing.endpoint_healing.fetch import Fetcher, FetchFailed, Sent
 from autonomous_healing.endpoint_healing.healthy_path import KEYLESS, HealthyPath, Question
 from autonomous_healing.endpoint_healing.keys import Key
 from autonomous_healing.proxy.crowd import Crowd
-from autonomous_healing.proxy.healing_proxy import PlainQuestions
+from autonomous_healing.proxy.healing_proxy import PlainQuestions, crashed
 from autonomous_healing.proxy.provenance import unchecked
-from autonomous_healing.proxy.wire_form import streaming_head, wire_head
+from autonomous_healing.proxy.wire_form import send, streaming_head, wire_head
 
 log = logging.getLogger(__name__)
 
@@ -89,19 +90,35 @@ class Lane(ABC):
 
     def leave(self, exchange: wire.Exchange, rest: Coroutine[None, None, None]) -> None:
         """Go on in a task, which ends when the client leaves."""
-        exchange.on_gone = self.go_on(rest).cancel
+        exchange.on_gone = self.go_on(rest, lambda: exchange).cancel
 
-    def go_on(self, rest: Coroutine[None, None, object]) -> asyncio.Task[object]:
-        """In a task of its own that nobody waits for."""
+    def go_on(
+        self, rest: Coroutine[None, None, object], waiting: Callable[[], wire.Exchange] | None = None
+    ) -> asyncio.Task[object]:
+        """In a task of its own. `waiting` for its end is, if given, who hears of it however it ends."""
         task = self._loop.create_task(rest)
         self._tasks.add(task)
-        task.add_done_callback(self._forget)
+        task.add_done_callback(partial(self._ended, waiting))
         return task
 
-    def _forget(self, task: asyncio.Task[object]) -> None:
+    def _ended(self, waiting: Callable[[], wire.Exchange] | None, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (fault := task.exception()) and not isinstance(fault, FetchFailed):
-            log.error("lane_task_crashed", exc_info=fault)
+        if task.cancelled():
+            if waiting is not None:
+                waiting().abort()
+            return
+        fault = task.exception()
+        if fault is None or (waiting is None and isinstance(fault, FetchFailed)):
+            return
+        incident = str(self.questions.new_id())
+        log.error("lane_task_crashed", exc_info=fault, extra={"incident": incident})
+        if waiting is None:
+            return
+        exchange = waiting()
+        if exchange.begun:
+            exchange.abort()
+        else:
+            send(exchange, crashed(incident))
 
     async def stop(self) -> None:
         """End what still runs."""

@@ -100,13 +100,14 @@ class Exchange:
     Once the client has gone, all of them do nothing.
     """
 
-    __slots__ = ("_carrier", "answered", "body", "flow", "on_gone", "request", "upload")
+    __slots__ = ("_carrier", "answered", "begun", "body", "flow", "on_gone", "request", "upload")
 
     def __init__(self, carrier: Carrier, request: RequestHead, body: bytes, upload: Upload | None) -> None:
         self._carrier = carrier
         self.request = request
         self.body = body  #: whole, unless there is an upload
         self.upload = upload
+        self.begun = False  #: the head of a streamed answer is sent
         self.answered = False  #: nothing more can be sent: all is said, or the client has gone
         self.on_gone: Callable[[], object] = _nobody_cares  #: called when the client leaves before the end
         self.flow: Flow | None = None  #: what a streamed answer comes from
@@ -125,6 +126,7 @@ class Exchange:
         if self.request.method == b"HEAD":
             self.respond(head)
         elif not self.answered:
+            self.begun = True
             self._carrier.begin(self, head, length)
 
     def write(self, piece: bytes) -> None:
