@@ -1,0 +1,102 @@
+"""Slots for calls to a host, and the line of those that wait for one, most urgent first."""
+
+import asyncio
+from collections import deque
+
+from autonomous_healing.endpoint_healing.flow_options import ConcurrencySettings
+from autonomous_healing.endpoint_healing.priority import Priority
+from autonomous_healing.resilience import AdaptiveLimit, Clock
+
+
+class Crowded(Exception):
+    """No slot is free, and none will be in time; the message says why."""
+
+
+class Line:
+    """The places of one source in which calls may wait, whatever the host they wait for."""
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._hosts: list[Slots] = []
+        self.length = 0
+
+    def add(self, slots: "Slots") -> None:
+        """One more host that calls may wait for."""
+        self._hosts.append(slots)
+
+    def make_room(self, priority: Priority) -> None:
+        """Where all places are taken, the last of the least urgent goes; `Crowded` where none is less."""
+        if self.length < self._places:
+            return
+        for lower in reversed(Priority):
+            for slots in self._hosts if lower > priority else ():
+                if slots.send_away(lower):
+                    return
+        raise Crowded("too many calls to this source wait already")
+
+
+class Slots(AdaptiveLimit):
+    """Of one host.
+
+    Whoever finds `in_flight` below `limit` may take a slot by counting `in_flight` up: nobody waits then.
+    Each slot is given back once.
+    """
+
+    __slots__ = ("_line", "_waiting")
+
+    def __init__(self, clock: Clock, settings: ConcurrencySettings, line: Line) -> None:
+        super().__init__(clock, start=settings.start, least=settings.min, most=settings.max)
+        self._line = line
+        self._waiting: tuple[deque[asyncio.Future[bool]], ...] = tuple(deque() for _ in Priority)
+        line.add(self)
+
+    async def take(self, priority: Priority, seconds: float) -> None:
+        """A slot, now or when its turn comes within `seconds`. Raises `Crowded`; it may be cancelled."""
+        if self.in_flight < self.limit:
+            self.in_flight += 1
+            return
+        self._line.make_room(priority)
+        turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting[priority].append(turn)
+        self._line.length += 1
+        try:
+            await asyncio.wait({turn}, timeout=seconds)
+        except asyncio.CancelledError:
+            if turn.done() and turn.result():
+                self.give_back()  # its turn came in the moment in which it left
+            raise
+        finally:
+            if not turn.done():
+                self._waiting[priority].remove(turn)
+                self._line.length -= 1
+        if not turn.done():
+            raise Crowded(f"no call to this host ended within {seconds:.1f}s")
+        if not turn.result():
+            raise Crowded("more urgent calls to this source wait")
+
+    def give_back(self) -> None:
+        """A call has ended, whatever came of it."""
+        self.in_flight -= 1
+        if self._line.length:
+            self._call_next()
+
+    def count_good(self, count: int = 1) -> None:
+        super().count_good(count)
+        if self._line.length:
+            self._call_next()
+
+    def send_away(self, priority: Priority) -> bool:
+        """The last of those that wait with this priority; False where there is none."""
+        waiting = self._waiting[priority]
+        if not waiting:
+            return False
+        self._line.length -= 1
+        waiting.pop().set_result(False)
+        return True
+
+    def _call_next(self) -> None:
+        for waiting in self._waiting:
+            while waiting and self.in_flight < self.limit:
+                self.in_flight += 1
+                self._line.length -= 1
+                waiting.popleft().set_result(True)
