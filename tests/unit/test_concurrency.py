@@ -193,16 +193,14 @@ async def test_who_leaves_as_its_turn_comes_hands_the_slot_on() -> None:
     assert (host.came, host.slots.in_flight, host.line.length) == (["one", "three"], 1, 0)
 
 
-async def test_who_is_sent_away_and_leaves_at_once_holds_no_slot() -> None:
+async def test_who_leaves_as_it_is_sent_away_gives_back_no_slot() -> None:
     host = Host(slots=1, places=1)
     await host.call("one")
     [probe] = await host.begin(host.call("probe", PROBE))
-    [caller] = await host.begin(host.call("caller"))
+    host.line.make_room(INTERACTIVE)
     probe.cancel()
     await let_others_run()
-    host.slots.give_back()
-    await caller
-    assert (host.slots.in_flight, host.line.length) == (1, 0)
+    assert (outcome(probe), host.slots.in_flight, host.line.length) == ("gone", 1, 0)
 
 
 @pytest.mark.parametrize("seed", range(8))
