@@ -36,7 +36,6 @@ from autonomous_healing.endpoint_healing.options import HealingSettings, SourceS
 from autonomous_healing.endpoint_healing.plausibility import Plausibility
 from autonomous_healing.endpoint_healing.probe import Prober
 from autonomous_healing.endpoint_healing.records import Record
-from autonomous_healing.endpoint_healing.redaction import Redaction
 from autonomous_healing.endpoint_healing.strategies import EndpointStrategy
 from autonomous_healing.endpoint_healing.trail import EndpointReport
 from autonomous_healing.endpoint_healing.upstream import Answer, Unanswered, Upstream, UpstreamLimits
@@ -318,7 +317,7 @@ class World:
             plausibility=Plausibility(settings.plausibility),
             freshness=Freshness(settings.freshness, hours),
             frozen=FrozenWatch(settings.freshness, hours),
-            redaction=Redaction(secret for keys in secrets.values() for secret in keys),
+            redactions=parts.redactions,
         )
         fetcher = Fetcher(
             self.upstream,

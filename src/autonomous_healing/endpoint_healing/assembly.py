@@ -16,7 +16,7 @@ from autonomous_healing.endpoint_healing.observations import Observations
 from autonomous_healing.endpoint_healing.options import HealingSettings, SourceSettings
 from autonomous_healing.endpoint_healing.plausibility import Plausibility
 from autonomous_healing.endpoint_healing.ranking import LearnedOrder
-from autonomous_healing.endpoint_healing.redaction import Redaction
+from autonomous_healing.endpoint_healing.redaction import Redactions
 from autonomous_healing.endpoint_healing.strategies import (
     Cascade,
     EndpointStrategy,
@@ -55,6 +55,7 @@ class EndpointParts:
     upstream: Upstream
     fetcher: Fetcher
     observations: Observations
+    redactions: Redactions
 
 
 def build_parts(
@@ -80,12 +81,13 @@ def build_parts(
         waiting=settings.waiting_per_host,
         stall_seconds=stall_seconds,
     )
+    redactions = Redactions(secrets)
     upstream = Upstream(user_agent=settings.user_agent, limits=limits)
     judges = Judges(
         plausibility=Plausibility(settings.plausibility),
         freshness=Freshness(settings.freshness, hours),
         frozen=FrozenWatch(settings.freshness, hours),
-        redaction=Redaction(secret for keys in secrets.values() for secret in keys),
+        redactions=redactions,
     )
     fetcher = Fetcher(upstream, admission, cache, judges, clock, settings)
     return EndpointParts(
@@ -95,6 +97,7 @@ def build_parts(
         upstream=upstream,
         fetcher=fetcher,
         observations=Observations(),
+        redactions=redactions,
     )
 
 

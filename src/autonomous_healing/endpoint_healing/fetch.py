@@ -18,7 +18,7 @@ from autonomous_healing.endpoint_healing.keys import Key
 from autonomous_healing.endpoint_healing.options import HealingSettings
 from autonomous_healing.endpoint_healing.plausibility import Plausibility
 from autonomous_healing.endpoint_healing.records import Bars, Quote, Record
-from autonomous_healing.endpoint_healing.redaction import Redaction
+from autonomous_healing.endpoint_healing.redaction import Redaction, Redactions
 from autonomous_healing.endpoint_healing.retry_after import OUTAGE, retry_after
 from autonomous_healing.endpoint_healing.upstream import Answer, Unanswered, Upstream
 from autonomous_healing.endpoint_healing.validators import read_answer
@@ -59,7 +59,7 @@ class Judges:
     plausibility: Plausibility
     freshness: Freshness
     frozen: FrozenWatch
-    redaction: Redaction
+    redactions: Redactions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -279,10 +279,10 @@ class Fetcher:
         return outcome
 
     def _response(self, call: Call, host: str, answer: Answer, record: Record | None) -> Response:
-        redaction = self._judges.redaction
+        redaction = self._judges.redactions.of(call.endpoint.source.id)
         return Response(
             status=answer.status,
-            content_type=answer.headers.get("content-type", "application/octet-stream"),
+            content_type=_content_type(answer, redaction),
             body=redaction.body(answer.body),
             headers=_relayed(answer.headers, redaction),
             source=call.endpoint.source.id,
@@ -304,7 +304,7 @@ class Fetcher:
         trouble: Trouble | None = None,
         message: str = "",
     ) -> Failure:
-        redaction, finding = self._judges.redaction, reading.finding
+        redaction, finding = self._judges.redactions.of(call.endpoint.source.id), reading.finding
         if answer is not None and not message:
             message = finding.message if finding else f"HTTP {answer.status}"
         failure = Failure(
@@ -379,5 +379,8 @@ def _relayed(headers: Mapping[str, str], redaction: Redaction) -> dict[str, str]
 
 
 def _bad_answer(answer: Answer, redaction: Redaction) -> BadAnswer:
-    kind = answer.headers.get("content-type", "application/octet-stream")
-    return BadAnswer(answer.status, kind, redaction.body(answer.body))
+    return BadAnswer(answer.status, _content_type(answer, redaction), redaction.body(answer.body))
+
+
+def _content_type(answer: Answer, redaction: Redaction) -> str:
+    return redaction.text(answer.headers.get("content-type", "application/octet-stream"))
