@@ -263,7 +263,7 @@ async def test_a_bug_in_judging_is_an_incident_and_not_a_caller_who_waits_for_ev
             said_ = await here.ask(CHART)
     assert (said_.status, json_in(said_)["title"]) == (500, "Unexpected fault")
     assert b"s3cret" not in said_.body
-    assert [one.getMessage() for one in caplog.records] == ["request_crashed"]
+    assert [one.getMessage() for one in caplog.records] == ["first_look_crashed", "request_crashed"]
 
 
 @on_uvloop

@@ -1,14 +1,17 @@
 """The owner counts what workers saw as its own, and keeps the copies that they tell it of."""
 
+import logging
+from datetime import date, datetime
 from zlib import crc32
 
+import pytest
 from tests.clock import ManualClock
 from tests.world import MARKET
 
 from autonomous_healing.drills.twins.providers import Ask, truthful
 from autonomous_healing.endpoint_healing.assembly import build_parts
 from autonomous_healing.endpoint_healing.catalog import build_endpoints, default_sources
-from autonomous_healing.endpoint_healing.freshness import AlwaysOpen
+from autonomous_healing.endpoint_healing.freshness import AlwaysOpen, MarketHours
 from autonomous_healing.endpoint_healing.healthy_path import HealthyPath
 from autonomous_healing.endpoint_healing.options import HealingSettings, SourceSettings
 from autonomous_healing.proxy.healing_proxy import PlainQuestions
@@ -16,20 +19,20 @@ from autonomous_healing.resilience import uuid7_from
 from autonomous_healing.workers.desk import Desk
 from autonomous_healing.workers.messages import Again, AskLease, FromOwner, FromWorker, GiveBack, Kept, Seen
 
-LATEST, RAW = "exchange_rate_api/latest", "mine/"
+LATEST, CHART, RAW = "exchange_rate_api/latest", "yahoo_finance/chart", "mine/"
 JSON = [(b"content-type", b"application/json")]
 
 
 class Office:
     """A desk over real circuits, windows, judges and copies."""
 
-    def __init__(self) -> None:
+    def __init__(self, hours: MarketHours | None = None) -> None:
         self.clock = ManualClock()
         raw = SourceSettings(kind="raw", hosts=("http://127.0.0.1:1",), allow_private=True)
         sources = {**default_sources(), "mine": raw}
         settings = HealingSettings()
         endpoints = build_endpoints(sources)
-        self.parts = build_parts(endpoints, sources, {}, settings, AlwaysOpen(), self.clock)
+        self.parts = build_parts(endpoints, sources, {}, settings, hours or AlwaysOpen(), self.clock)
         self.endpoints = {one.place: one for one in endpoints}
         parts, clock = self.parts, self.clock
         self.path = HealthyPath(parts.fetcher, parts.upstream, parts.cache, parts.observations, clock)
@@ -42,10 +45,14 @@ class Office:
 
     def rates(self) -> bytes:
         """What the source would say now."""
-        path = "/v6/key/latest/USD"
-        return truthful(
-            Ask(source="exchange_rate_api", market=MARKET, path=path, query={}, at=self.clock.now())
-        ).body
+        return self._truth("exchange_rate_api", "/v6/key/latest/USD")
+
+    def chart(self) -> bytes:
+        """The same of another source, whose answers are as fresh as its market."""
+        return self._truth("yahoo_finance", "/v8/finance/chart/AAPL")
+
+    def _truth(self, source: str, path: str) -> bytes:
+        return truthful(Ask(source=source, market=MARKET, path=path, query={}, at=self.clock.now())).body
 
     def keep(self, body: bytes, asked_at: float) -> None:
         self.take(Kept(LATEST, {"base": "USD"}, JSON, body, asked_at))
@@ -106,6 +113,25 @@ def test_an_answer_that_is_not_good_is_not_kept_whoever_says_so() -> None:
     office.keep(b'{"result": "error"}', 0.0)
     office.keep(b"<html>", 0.0)
     assert office.copy() is None
+
+
+class NoHours:
+    """A market calendar with a bug."""
+
+    def open_seconds(self, start: datetime, end: datetime) -> float:
+        raise ArithmeticError("a bug of ours")
+
+    def last_session(self, before: datetime) -> date | None:
+        raise ArithmeticError("a bug of ours")
+
+
+def test_a_bug_in_judging_is_told_and_ends_no_talk_with_a_worker(caplog: pytest.LogCaptureFixture) -> None:
+    office = Office(NoHours())
+    with caplog.at_level(logging.ERROR):
+        office.take(Kept(CHART, {"symbol": "AAPL"}, JSON, office.chart(), 0.0))
+    assert [one.getMessage() for one in caplog.records] == ["first_look_crashed"]
+    assert vars(caplog.records[0])["endpoint"] == CHART
+    assert len(office.parts.cache) == 0
 
 
 def test_an_older_answer_takes_no_newer_ones_place() -> None:

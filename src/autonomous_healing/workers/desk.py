@@ -73,8 +73,9 @@ class Desk:
             return
         sent = Sent(host, None, endpoint.timeout, self._clock.now(), kept.asked_at)
         head = wire.AnswerHead(1, kept.fields, None, False, frozenset(), True, 200)
-        response = self._path.judged(call, sent, wire.Answer(head, kept.body))
+        answer = wire.Answer(head, kept.body)
+        response = self._questions.plainly_good(self._path, call, sent, answer)
         copy = self._cache.latest(call.resource)
         if copy is not None and copy.response is response:
-            copy.came = wire.Answer(head, kept.body)
+            copy.came = answer
             self._cache.weigh(copy)
