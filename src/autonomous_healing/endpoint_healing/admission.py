@@ -1,25 +1,28 @@
 """What stands between wanting to call a provider and calling it: breaker, key, quota, budget."""
 
-import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from autonomous_healing.endpoint_healing.codes import SERVER_ERROR
+from autonomous_healing.endpoint_healing.circuits import Circuits
+from autonomous_healing.endpoint_healing.codes import SERVER_ERROR, UNREACHABLE, Blame
 from autonomous_healing.endpoint_healing.endpoints import Endpoint, Source
 from autonomous_healing.endpoint_healing.health import HealthWindow
 from autonomous_healing.endpoint_healing.keys import Key, KeyRing, NoKey
 from autonomous_healing.endpoint_healing.options import HealingSettings, QuotaWindowSettings
 from autonomous_healing.endpoint_healing.quota import QuotaLedger, QuotaSpent
-from autonomous_healing.resilience import BreakerState, CircuitBreaker, Clock, RetryBudget
+from autonomous_healing.resilience import CircuitBreaker, Clock, RetryBudget
 
 
 class Refused(Exception):
     """No call is made: the code that caused it, and in how many seconds it may be made."""
 
-    def __init__(self, code: str, retry_after: float | None, message: str) -> None:
+    def __init__(
+        self, code: str, retry_after: float | None, message: str, blame: Blame | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.retry_after = retry_after
+        self.blame = blame  #: where more than this source stands behind it
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class SourceLimits:
 
 
 class Admission:
-    """The state of every target: one breaker per (endpoint, host), one health window per endpoint.
+    """The state of every target: one circuit per (endpoint, host), one health window per endpoint.
 
     Each is made when it is first asked for: of thousands that are passed through, few ever are.
     """
@@ -48,9 +51,8 @@ class Admission:
         self._settings = settings
         self._secrets = secrets
         self._quotas = quotas
-        self._rng = random.Random()
+        self.circuits = Circuits(settings, clock)
         self._limits: dict[str, SourceLimits] = {}
-        self._breakers: dict[tuple[str, str], CircuitBreaker] = {}
         self._windows: dict[str, HealthWindow] = {}
 
     def limits(self, source: Source) -> SourceLimits:
@@ -69,36 +71,40 @@ class Admission:
         return self._windows[endpoint.place]
 
     def breaker(self, endpoint: Endpoint, host: str) -> CircuitBreaker:
-        target = (endpoint.place, host)
-        if target not in self._breakers:
-            self._breakers[target] = CircuitBreaker(
-                name=f"{endpoint.place}@{host}",
-                clock=self._clock,
-                settings=self._settings.breaker,
-                rng=self._rng,
-            )
-        return self._breakers[target]
+        return self.circuits.breaker(endpoint, host)
 
     def breakers(self) -> list[CircuitBreaker]:
-        return list(self._breakers.values())
+        return self.circuits.all()
 
     def choose_host(self, endpoint: Endpoint) -> str:
-        """The first host whose circuit lets a call through; the first of all when none does."""
-        hosts = endpoint.source.hosts
-        return next((host for host in hosts if self.breaker(endpoint, host).would_allow()), hosts[0])
+        """Where the next call of an endpoint goes; the least bad host when all circuits are open."""
+        return self.circuits.choose_host(endpoint)
 
-    def admit(self, endpoint: Endpoint, host: str, *, avoid_key: str | None, probe: bool) -> Key | None:
-        """The key to call with (None where none is needed). Raises `Refused`."""
-        limits = self.limits(endpoint.source)
+    def admit(
+        self, endpoint: Endpoint, host: str, *, avoid_key: str | None, probe: bool, early: bool = False
+    ) -> Key | None:
+        """The key to call with (None where none is needed). Raises `Refused`.
+
+        `early`: an open circuit may be tried before its time, as it may be by a probe.
+        """
+        limits, network = self.limits(endpoint.source), self.circuits.network
+        if wait := network.wait(endpoint.source):
+            message = f"the network is down, and tried again in {wait:.0f}s"
+            raise Refused(UNREACHABLE, wait, message, Blame.NETWORK)
         breaker = self.breaker(endpoint, host)
-        if not breaker.allow():
-            wait = breaker.retry_after()
-            raise Refused(breaker.reason or SERVER_ERROR, wait, f"circuit open for {wait:.0f}s more")
+        if not (breaker.allow_early() if early or probe else breaker.allow()):
+            raise _circuit_open(breaker)
         try:
             key = limits.keys.choose(endpoint.name, exclude=avoid_key, may_check=True)
             limits.ledger.charge(probe=probe)
         except (NoKey, QuotaSpent) as limit:
-            if breaker.state is BreakerState.HALF_OPEN:
-                breaker.release_trial()
+            breaker.release_trial()
             raise Refused(limit.code, limit.retry_after, str(limit)) from None
+        network.try_now(endpoint.source)
         return key
+
+
+def _circuit_open(breaker: CircuitBreaker) -> Refused:
+    wait = breaker.retry_after()
+    holder = "held open by an operator" if breaker.is_forced() else "open"
+    return Refused(breaker.reason or SERVER_ERROR, wait, f"circuit {holder} for {wait:.0f}s more")

@@ -108,6 +108,7 @@ class Failure:
     elapsed: timedelta
     status: int | None = None  #: None when no answer came at all
     trouble: Trouble | None = None
+    connected: bool = True  #: False where silence began before there was a connection
     finding: Finding | None = None
     refused: str | None = None  #: the code for which no call was made
     retry_after: float | None = None  #: seconds, from the upstream or from what refused

@@ -71,6 +71,7 @@ class Blame(StrEnum):
 
     CALLER = "caller"
     PROXY = "proxy"
+    NETWORK = "network"
     KEY = "key"
     PROVIDER = "provider"
     DATA = "data"

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from autonomous_healing.endpoint_healing.admission import Admission, Refused
+from autonomous_healing.endpoint_healing.blame import Blaming
 from autonomous_healing.endpoint_healing.cache import ResponseCache
 from autonomous_healing.endpoint_healing.call import BadAnswer, Call, Failure, Finding, Response, Trouble
-from autonomous_healing.endpoint_healing.codes import FROZEN, MISSING, STALE, THROTTLES, Blame, blame_for
+from autonomous_healing.endpoint_healing.codes import FROZEN, MISSING, STALE, THROTTLES
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.endpoints import Endpoint, Source
 from autonomous_healing.endpoint_healing.freshness import Freshness, FrozenWatch
@@ -71,6 +72,7 @@ class Hop:
     seconds: float | None = None  #: less time than the endpoint's own
     extra: bool = False  #: charged to the retry budget
     fresh: bool = False  #: past every cache on the way
+    early: bool = False  #: although its circuit is open, before its time
 
 
 FIRST = Hop()
@@ -111,6 +113,7 @@ class Fetcher:
         settings: HealingSettings,
     ) -> None:
         self.admission = admission
+        self.blaming = Blaming(admission, clock)
         self.max_answer = settings.max_answer_mb * 1_048_576  #: bytes
         self._upstream = upstream
         self._cache = cache
@@ -132,7 +135,8 @@ class Fetcher:
         if not hop.extra:
             budget.count_first()
         try:
-            key = self.admission.admit(endpoint, host, avoid_key=hop.avoid_key, probe=probe)
+            avoid, early = hop.avoid_key, hop.early
+            key = self.admission.admit(endpoint, host, avoid_key=avoid, probe=probe, early=early)
         except Refused as refused:
             raise FetchFailed(self._refusal(endpoint, host, began, refused)) from None
         seconds = min(hop.seconds or endpoint.timeout, endpoint.timeout, call.deadline.remaining())
@@ -159,7 +163,10 @@ class Fetcher:
     def judge_now(self, call: Call, sent: Sent, answer: Answer) -> Response | None:
         """The judged answer if it is well, neither waiting nor counting; None leaves it to `conclude`."""
         reading = self._verdict(self._read(call, answer, self._clock.now()), call, sent.host)
-        return None if reading.finding else self._response(call, sent.host, answer, reading.record)
+        if reading.finding:
+            return None
+        self.blaming.found(call.endpoint.place, call.resource)
+        return self._response(call, sent.host, answer, reading.record)
 
     def soft_timeout(self, endpoint: Endpoint) -> float:
         """Seconds after which healing begins: by p95, or by twice the expected time until that is known."""
@@ -249,7 +256,9 @@ class Fetcher:
 
     async def _outcome(self, call: Call, sent: Sent, answer: Answer | Unanswered) -> Response | Failure:
         if isinstance(answer, Unanswered):
-            return self._failure(call, sent, trouble=answer.trouble, message=str(answer))
+            failure = self._failure(call, sent, trouble=answer.trouble, message=str(answer))
+            return replace(failure, connected=answer.connected)
+        self.blaming.answered()
         if answer.status == 304:
             unasked = Reading(finding=Finding(MISSING, "HTTP 304, although no copy was spoken of"))
             return self._failure(call, sent, answer=answer, reading=unasked)
@@ -257,14 +266,19 @@ class Fetcher:
             return self._response(call, sent.host, answer, None)
         reading = await self.judge(call, sent.host, answer)
         if reading.finding or answer.status >= 400:
-            return self._failure(call, sent, answer=answer, reading=reading)
+            failure = self._failure(call, sent, answer=answer, reading=reading)
+            if not self.blaming.is_lost(failure, call.resource):
+                return failure
+            lost = Finding(MISSING, "HTTP 404, as for most of what was there before")
+            return self._failure(call, sent, answer=answer, reading=Reading(finding=lost))
         return self._response(call, sent.host, answer, reading.record)
 
     def _concluded(self, call: Call, sent: Sent, outcome: Response | Failure) -> Response:
         """Counted where it belongs; raises `FetchFailed`."""
         endpoint = call.endpoint
         if isinstance(outcome, Failure):
-            outcome = replace(outcome, blame=self._count_failure(call, outcome, sent.seconds))
+            hasty = self._is_haste(call, sent.seconds)
+            outcome = replace(outcome, blame=self.blaming.count(outcome, sent.start, hasty=hasty))
             if outcome.finding and outcome.finding.true_at:
                 # The copy was kept while a frozen value could not be told from a quiet one.
                 age = (self._clock.now() - outcome.finding.true_at).total_seconds()
@@ -273,9 +287,12 @@ class Fetcher:
         if sent.key is not None and sent.key.checking:
             self.admission.limits(endpoint.source).keys.accept(sent.key.alias)
         elapsed = self._clock.monotonic() - sent.start
-        self.admission.window(endpoint).record_success(elapsed)
+        window = self.admission.window(endpoint)
+        window.record_success(elapsed)
         self.admission.breaker(endpoint, sent.host).record_success(elapsed)
+        self.admission.circuits.learn(endpoint, sent.host, window.p95_seconds())
         self._cache.keep(call, outcome, took=elapsed)
+        self.blaming.found(endpoint.place, call.resource)
         return outcome
 
     def _response(self, call: Call, host: str, answer: Answer, record: Record | None) -> Response:
@@ -339,29 +356,8 @@ class Fetcher:
             refused=refused.code,
             retry_after=refused.retry_after,
             message=str(refused),
+            blame=refused.blame,
         )
-
-    def _count_failure(self, call: Call, failure: Failure, seconds: float) -> Blame:
-        """Whose fault it was; each moves only what it should. `seconds`: what the provider was given."""
-        endpoint, code = failure.endpoint, diagnose(failure).code
-        breaker = self.admission.breaker(endpoint, failure.host)
-        keys = self.admission.limits(endpoint.source).keys
-        if failure.key_alias:
-            keys.reject(failure.key_alias, code, endpoint.name, failure.retry_after)
-        if failure.trouble is Trouble.TIMED_OUT and self._is_haste(call, seconds):
-            breaker.release_trial()
-            return Blame.CALLER
-        if failure.trouble is Trouble.NOT_SENT:
-            breaker.release_trial()  # a crowd before our own door says nothing of the provider
-            return Blame.PROXY
-        blame = blame_for(code, another_key_works=keys.can_rotate(endpoint.name, failure.key_alias))
-        match blame:
-            case Blame.CALLER | Blame.KEY | Blame.PROXY:
-                breaker.release_trial()
-            case _:
-                self.admission.window(endpoint).record_failure()
-                breaker.record_failure(code, failure.retry_after)
-        return blame
 
     def _is_haste(self, call: Call, seconds: float) -> bool:
         """Whether `seconds` are too few for silence to tell anything of the provider.

@@ -171,6 +171,18 @@ class HealthWindow:
         self._last_failure = self._clock.now()
         self._consecutive += 1
 
+    def take_back_failure(self) -> None:
+        """The latest that is still counted was nobody's fault here."""
+        bucket = next((one for one in reversed(self._buckets) if one.failed), None)
+        if bucket is None:
+            return
+        bucket.failed -= 1
+        self._consecutive = max(0, self._consecutive - 1)
+        for place in reversed(range(len(self._recent))):
+            if self._recent[place][1]:
+                del self._recent[place]
+                return
+
     def record_felt(self, outcome: str, count: int = 1) -> None:
         """What so many users' requests ended with."""
         if count:

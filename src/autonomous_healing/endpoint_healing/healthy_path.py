@@ -121,7 +121,7 @@ class HealthyPath:
     def admit(self, question: Question, purpose: Purpose = Purpose.FIRST) -> Key | None:
         """The key to ask with; None where something stands in the way: the ordinary path finds out what."""
         target, endpoint = question.target, question.endpoint
-        if not target.breaker.is_closed:
+        if not target.breaker.is_steady:
             return None
         limits = self._admission.limits(endpoint.source)
         try:
@@ -232,6 +232,7 @@ class HealthyPath:
         """Count what was noted, and let patience follow what is usual."""
         for target in self.observations.count():
             target.patience = self._fetcher.patience(target.endpoint)
+            self._admission.circuits.learn(target.endpoint, target.host, target.window.p95_seconds())
 
     def count_elsewhere(self, endpoint: Endpoint, seconds: list[float]) -> None:
         """Good answers that another process has had."""
@@ -240,6 +241,7 @@ class HealthyPath:
             target.histogram[bucket_of(took)] += 1
         self.observations.tell(target, seconds)
         target.patience = self._fetcher.patience(endpoint)
+        self._admission.circuits.learn(endpoint, target.host, target.window.p95_seconds())
 
     def timings(self) -> list[Timing]:
         """How long good answers took, by endpoint, whatever the host."""

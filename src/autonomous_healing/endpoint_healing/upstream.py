@@ -23,9 +23,10 @@ class Answer:
 class Unanswered(Exception):
     """No whole answer came: how, and in words without any address or key."""
 
-    def __init__(self, trouble: Trouble, message: str) -> None:
+    def __init__(self, trouble: Trouble, message: str, *, connected: bool = True) -> None:
         super().__init__(message)
         self.trouble = trouble
+        self.connected = connected  #: False where it ended before there was a connection
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,7 +130,9 @@ def unanswered(error: WireError, seconds: float) -> Unanswered:
     if error.phase is Phase.WAIT:
         return Unanswered(Trouble.NOT_SENT, f"{error}: too many requests wait for its host")
     if error.timed_out:
-        return Unanswered(Trouble.TIMED_OUT, f"no answer within {seconds:.1f}s ({error.phase})")
+        connected = error.phase not in (Phase.CONNECT, Phase.TLS)
+        message = f"no answer within {seconds:.1f}s ({error.phase})"
+        return Unanswered(Trouble.TIMED_OUT, message, connected=connected)
     if error.too_large:
         return Unanswered(Trouble.TOO_LARGE, str(error))
     match error.phase:

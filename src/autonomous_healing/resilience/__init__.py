@@ -8,6 +8,7 @@ from autonomous_healing.resilience.clock import Clock, SystemClock
 from autonomous_healing.resilience.deadline import Deadline
 from autonomous_healing.resilience.ids import NewId, uuid7_from
 from autonomous_healing.resilience.options import BreakerSettings, Options, RetryBudgetSettings
+from autonomous_healing.resilience.punctuality import Punctuality
 from autonomous_healing.resilience.retry_budget import RetryBudget
 from autonomous_healing.resilience.rolling_histogram import RollingHistogram
 
@@ -23,6 +24,7 @@ __all__ = [
     "Force",
     "NewId",
     "Options",
+    "Punctuality",
     "RetryBudget",
     "RetryBudgetSettings",
     "RollingHistogram",

@@ -139,6 +139,10 @@ class CircuitBreaker:
             self.forced = None
         return self.forced is not None
 
+    def is_pinned(self) -> bool:
+        """Whether an operator wants it before all alternates."""
+        return self.is_forced() and self.forced is not None and self.forced.kind is Force.PINNED
+
     def record_success(self, seconds: float) -> None:
         """One good call of so many seconds. The success of a trial before its time ends the waiting."""
         if self.state is BreakerState.OPEN and self._trial.since is not None and not self.is_forced():

@@ -80,7 +80,7 @@ class Lender:
             grant.ledger.give_back(calls, grant.until)
 
     def withdrawn(self) -> list[str]:
-        """Places whose leases hold no longer since the last look: circuit open, or another key to be used."""
+        """Places whose leases hold no longer since the last look: circuit not steady, or another key."""
         now = self._clock.monotonic()
         gone: set[str] = set()
         for number, grant in list(self._grants.items()):
@@ -96,7 +96,7 @@ class Lender:
 
     def _key_for(self, endpoint: Endpoint) -> str | None:
         """The alias of the key to ask with, empty where none is wanted; None where nobody may ask now."""
-        if not self._admission.breaker(endpoint, endpoint.source.hosts[0]).is_closed:
+        if not self._admission.breaker(endpoint, endpoint.source.hosts[0]).is_steady:
             return None
         try:
             key = self._admission.limits(endpoint.source).keys.choose(endpoint.name)
