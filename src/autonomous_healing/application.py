@@ -38,6 +38,7 @@ from autonomous_healing.endpoint_healing.catalog import build_endpoints
 from autonomous_healing.endpoint_healing.freshness import MarketHours, Sessions
 from autonomous_healing.endpoint_healing.healthy_path import HealthyPath
 from autonomous_healing.endpoint_healing.probe import Prober
+from autonomous_healing.endpoint_healing.rollups import Rollups
 from autonomous_healing.endpoint_healing.store import EndpointStore
 from autonomous_healing.healing import Journal
 from autonomous_healing.learning import LearningStore, NestedLearner
@@ -129,6 +130,7 @@ class Application:
         guard = Guard(settings.safety, FailSafe(settings.safety.mode))
         self.learner = NestedLearner(settings.learning, random.Random(self._rng.random()))
         mind = Mind(guard=guard, learner=self.learner, learning=settings.learning)
+        self._rollups = Rollups(self.database, self.endpoints, self.parts.admission.window, clock)
         self.healer = build_healer(self.parts, settings.healing, mind, self.journal, clock, self._rng)
 
     def _build_alerts(self) -> None:
@@ -271,6 +273,8 @@ class Application:
             Chore("recall", 1.0, self._recall),
             Chore("alerts", 1.0, self._save_alerts),
             Chore("health", 10.0, self._save_health),
+            Chore("metrics", 60.0, self._rollups.save),
+            Chore("metrics_pruned", 3600.0, self._rollups.prune),
             Chore("breakers", 5.0, self._save_breakers),
             Chore("agents", beat, save_statuses),
             Chore("missed_reports", MISSED_SECONDS, self._missed.look),
@@ -343,6 +347,7 @@ class Application:
         if self._recalled:
             return
         await self._learning.load()
+        await self._rollups.load()
         alerts, health = await self._alert_store.load_open(), await self.store.load_health()
         breakers = {one.target: one for one in await self.store.load_breakers()}
         self.alerts.restore(alerts)

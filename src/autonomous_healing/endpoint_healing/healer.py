@@ -184,6 +184,7 @@ class EndpointHealer:
             failure = failed.failure
         diagnosis = diagnose(failure, self.severity(call))
         if diagnosis.code == CALLER_ERROR:
+            self._fetcher.admission.window(call.endpoint).record_caller_error()
             return Result(call=call, failure=failure)
         report, cure = await self._cure(FailedCall(call=call, failure=failure), diagnosis)
         return Result(call=call, response=cure, failure=failure, report=report)

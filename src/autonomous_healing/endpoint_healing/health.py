@@ -8,6 +8,7 @@ from itertools import repeat
 from typing import Any
 
 from autonomous_healing.endpoint_healing.options import WindowSettings
+from autonomous_healing.endpoint_healing.tally import Tally
 from autonomous_healing.healing import Severity
 from autonomous_healing.resilience import Clock, RollingHistogram
 
@@ -123,6 +124,7 @@ class HealthWindow:
         "_settings",
         "_since",
         "_status",
+        "_tally",
         "_times",
         "_worse_until",
         "successes",
@@ -133,6 +135,7 @@ class HealthWindow:
         self._settings = settings
         self._buckets: deque[_Bucket] = _NONE
         self._recent: deque[tuple[float, bool]] = _NONE
+        self._tally: Tally | None = None  #: since it was taken the last time
         self._times: RollingHistogram | None = None
         self._p95: float | None = None
         self._p95_is_of = 0  #: so many times, as they were when it was told; -1 once more have come
@@ -167,6 +170,7 @@ class HealthWindow:
 
     def record_failure(self) -> None:
         self._bucket().failed += 1
+        self._counted.failed += 1
         self._recent.append((self._clock.monotonic(), True))
         self._last_failure = self._clock.now()
         self._consecutive += 1
@@ -187,6 +191,22 @@ class HealthWindow:
         """What so many users' requests ended with."""
         if count:
             self._bucket().felt[outcome] += count
+            self._counted.felt[outcome] += count
+
+    def record_caller_error(self) -> None:
+        """A request that was wrong; it says nothing of the endpoint."""
+        self._counted.caller_errors += 1
+
+    def take_tally(self) -> Tally | None:
+        """What was counted since the last time; None where nothing was."""
+        tally, self._tally = self._tally, None
+        return tally
+
+    @property
+    def _counted(self) -> Tally:
+        if self._tally is None:
+            self._tally = Tally()
+        return self._tally
 
     def record_probed(self, *, truthful: bool) -> None:
         """What one probe ended with, healing included."""
@@ -264,7 +284,9 @@ class HealthWindow:
     def _time(self, now: float, seconds: Sequence[float]) -> None:
         if self._times is None:
             self._times = RollingHistogram(USUAL_WINDOW)
-        self._times.add(now, seconds)
+        tally = self._counted
+        tally.succeeded += len(seconds)
+        tally.times.update(self._times.add(now, seconds))
         self._p95_is_of = -1
 
     def _bucket(self) -> _Bucket:

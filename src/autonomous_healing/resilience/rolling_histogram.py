@@ -1,7 +1,7 @@
 """How long things took lately, in memory that does not grow with how many there were."""
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import ceil, frexp, ldexp
 
 SLICES = 12  #: of a window: what is forgotten late is forgotten by at most this part of it
@@ -25,6 +25,17 @@ def end_of(bucket: int) -> float:
     return ldexp(0.5 + (part + 1) / (2 * PARTS), exponent)
 
 
+def quantile_of(counts: Mapping[int, int], share: float) -> float | None:
+    """Seconds within which at least this share of all in these buckets ended; None where there are none."""
+    total = sum(counts.values())
+    above = total - ceil(share * total)
+    for bucket in sorted(counts, reverse=True):
+        above -= counts[bucket]
+        if above < 0:
+            return end_of(bucket)
+    return None
+
+
 class _Slice:
     __slots__ = ("counts", "last", "number")
 
@@ -46,8 +57,8 @@ class RollingHistogram:
         self._slices: deque[_Slice] = deque()
         self._counts: Counter[int] = Counter()
 
-    def add(self, now: float, seconds: Iterable[float]) -> None:
-        """Count these as of now, and forget what is too old."""
+    def add(self, now: float, seconds: Iterable[float]) -> Counter[int]:
+        """Count these as of now, and forget what is too old; how many of them are in which bucket."""
         self.forget(now)
         counts = Counter(map(bucket_of, seconds))
         number = now // self._slice
@@ -58,6 +69,7 @@ class RollingHistogram:
         newest.counts.update(counts)
         self._counts.update(counts)
         self.total += counts.total()
+        return counts
 
     def forget(self, now: float) -> None:
         """Drop the slices of which the newest moment has left the window."""
@@ -69,12 +81,7 @@ class RollingHistogram:
 
     def quantile(self, share: float) -> float | None:
         """Seconds within which at least this share of them ended; None where there are none."""
-        above = self.total - ceil(share * self.total)
-        for bucket in sorted(self._counts, reverse=True):
-            above -= self._counts[bucket]
-            if above < 0:
-                return end_of(bucket)
-        return None
+        return quantile_of(self._counts, share)
 
     def __repr__(self) -> str:
         return f"<RollingHistogram {self.total} in {self._window:g}s>"
