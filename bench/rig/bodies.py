@@ -1,4 +1,4 @@
-"""Charts as Yahoo Finance gives them, fresh and of an exact size, so that no validator has a complaint."""
+"""Answers as providers give them, fresh, so that no validator has a complaint; charts of an exact size."""
 
 import json
 import random
@@ -22,6 +22,19 @@ def chart(symbol: str, size: int, now: datetime, seed: int = 1) -> bytes:
     if len(short) > size:
         raise ValueError(f"a chart does not fit into {size} bytes")
     return _document(symbol, fewest, now, seed, "x" * (size - len(short)))
+
+
+def rates(base: str, now: datetime) -> bytes:
+    """A table as the Exchange Rate API gives it, of this day."""
+    midnight = datetime.combine(now.date(), time(tzinfo=UTC))
+    document = {
+        "result": "success",
+        "time_last_update_unix": int(midnight.timestamp()),
+        "time_next_update_unix": int((midnight + timedelta(days=1)).timestamp()),
+        "base_code": base,
+        "conversion_rates": {base: 1, "EUR": 0.9012, "GBP": 0.7811, "JPY": 150.23, "CHF": 0.8844},
+    }
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def _document(symbol: str, count: int, now: datetime, seed: int, name: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What the first step of the data plane has to reach, and whether it does. Pure."""
+"""What the measurements have to reach, and whether they do. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -52,6 +52,34 @@ UNCHANGED = (
     Target("cpu_ratio_before_1k_c64", 1.05),
     Target("cpu_ratio_before_100k_c16", 1.05),
 )
+
+
+def protection(most_recovery: float, deadline: float) -> tuple[Target, ...]:
+    """What callers and origins are owed while things go wrong: seconds, shares, and calls.
+
+    `most_recovery` until a circuit has closed again, `deadline` as callers gave it where answers are slow.
+    """
+    return (
+        Target("success_three_attempts", 0.87, least=True),  # 1 - 0.5 ** 3, less a little
+        Target("most_calls_for_one_question", 3),
+        Target("success_random_5xx", 0.999, least=True),
+        Target("amplification_random_5xx", 1.1),
+        Target("success_outage", 0.999, least=True),
+        Target("amplification_outage", 1.2),
+        Target("amplification_budget_alone", 1.11),  # a tenth, and a call at each end of the window
+        Target("breaker_open_s", 2.0),
+        Target("recovery_s", most_recovery),
+        Target("trials_at_once", 1),
+        Target("burst_after_outage", 2.0),
+        Target("success_slow_third", 0.99, least=True),
+        Target("p99_slow_third_s", deadline),
+        Target("p99_other_growth_s", 0.1),  # of an origin that answers at once
+        Target("upstream_calls_herd", 1),
+        Target("success_herd", 1.0, least=True),
+        Target("upstream_calls_herd_leader_fails", 3),
+        Target("quota_overruns_30_days", 0),
+        Target("quota_use_at_reset", 0.9, least=True),
+    )
 
 
 @dataclass(frozen=True, slots=True)
