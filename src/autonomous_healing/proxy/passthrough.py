@@ -1,6 +1,7 @@
 """Sources that are passed on as they are: any method, no verdict, no healing. Redirects are relayed."""
 
 import asyncio
+from functools import partial
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
@@ -72,21 +73,25 @@ class Passthrough:
             return
         if _climbs(rest):
             send(exchange, refusal(400, "Bad request", "the path holds a relative segment"))
-            return
-        start = self._clock.monotonic()
+        else:
+            self.pass_on(exchange, rest)
 
-        def over(ending: wire.Ending) -> None:
-            if isinstance(ending, int) and ending < 500:
-                self._window.record_success(self._clock.monotonic() - start)
-            elif isinstance(ending, int) or (ending is not None and ending.phase is not wire.Phase.WAIT):
-                self._window.record_failure()  # a crowd before our own door is not the source's failure
-
+    def pass_on(self, exchange: wire.Exchange, rest: bytes) -> None:
+        """Ask the source; `rest`: what of the target is behind the mount."""
+        over = partial(self.count, self._clock.monotonic())
         prefix = b"" if rest == b"*" else self._route.prefix.encode()
         head = wire.relayed_request(exchange, self._route.origin, prefix + rest)
         due = self._loop.time() + self._deadline
         self._route.connections.ask(
             wire.Relay(exchange, head, due, self._buffer_bytes, failed=self._refuse, over=over)
         )
+
+    def count(self, start: float, ending: wire.Ending) -> None:
+        """What was asked at `start`, in monotonic seconds, has come to this."""
+        if isinstance(ending, int) and ending < 500:
+            self._window.record_success(self._clock.monotonic() - start)
+        elif isinstance(ending, int) or (ending is not None and ending.phase is not wire.Phase.WAIT):
+            self._window.record_failure()  # a crowd before our own door is not the source's failure
 
     def _refuse(self, exchange: wire.Exchange, error: wire.WireError) -> None:
         status = 504 if error.timed_out else 503 if error.phase is wire.Phase.WAIT else 502

@@ -6,15 +6,16 @@ from autonomous_healing.wire.dialer import DialOptions
 from autonomous_healing.wire.errors import BadOrigin, Malformed, Phase, WireError
 from autonomous_healing.wire.exchange import Exchange, Flow, Sink, whole_head
 from autonomous_healing.wire.limits import ServerLimits
-from autonomous_healing.wire.message import Answer, AnswerHead, RequestHead, status_line
+from autonomous_healing.wire.message import Answer, AnswerHead, Fields, RequestHead, status_line
 from autonomous_healing.wire.neighbour import Handing, handed_on
 from autonomous_healing.wire.origin import Origin, read_base_url
 from autonomous_healing.wire.pool import OriginPool, Pool, PoolLimits
 from autonomous_healing.wire.ports import PortTaken, require_free, taking
-from autonomous_healing.wire.relay import Ending, Relay, relayed_request
+from autonomous_healing.wire.relay import PSEUDONYM, Ending, Relay, relayed_fields, relayed_request
 from autonomous_healing.wire.server import Server, drain
 
 __all__ = [
+    "PSEUDONYM",
     "Answer",
     "AnswerHead",
     "Asking",
@@ -22,6 +23,7 @@ __all__ = [
     "DialOptions",
     "Ending",
     "Exchange",
+    "Fields",
     "Flow",
     "Handing",
     "Malformed",
@@ -40,6 +42,7 @@ __all__ = [
     "drain",
     "handed_on",
     "read_base_url",
+    "relayed_fields",
     "relayed_request",
     "request_bytes",
     "require_free",

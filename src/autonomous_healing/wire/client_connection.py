@@ -280,7 +280,7 @@ class ClientConnection(asyncio.Protocol):
             return
         server.in_flight += 1
         self._upload = upload
-        self._exchange = exchange = Exchange(self, request, body, upload)
+        self._exchange = exchange = Exchange(self, request, body, upload, self._address)
         self.due = math.inf
         if self._paused:
             self._plan_look()
@@ -316,9 +316,9 @@ class ClientConnection(asyncio.Protocol):
 
     def send(self, exchange: Exchange, head: bytes, body: bytes) -> None:
         keeps = self._keeps_alive(exchange)
-        last = self._server.date_line() + (b"\r\n" if keeps else b"connection: close\r\n\r\n")
-        if exchange.request.method == b"HEAD":
-            body = b""
+        close = b"" if keeps else b"connection: close\r\n"
+        last = exchange.date_line(self._server.date_line()) + close + b"\r\n"
+        body = b"" if exchange.request.method == b"HEAD" else body
         if len(body) <= _COPIED:
             self._transport.write(head + last + body)
         else:
@@ -329,7 +329,7 @@ class ClientConnection(asyncio.Protocol):
         self._streamed = body = StreamedBody(length, exchange.request.minor)
         framing = b"transfer-encoding: chunked\r\n" if body.chunked else b""
         close = b"" if body.has_own_end and self._keeps_alive(exchange) else b"connection: close\r\n"
-        self._transport.write(b"%b%b%b%b\r\n" % (head, framing, self._server.date_line(), close))
+        self._transport.write(head + framing + exchange.date_line(self._server.date_line()) + close + b"\r\n")
 
     def send_part(self, exchange: Exchange, piece: bytes) -> None:
         if not piece:

@@ -100,17 +100,27 @@ class Exchange:
     Once the client has gone, all of them do nothing.
     """
 
-    __slots__ = ("_carrier", "answered", "begun", "body", "flow", "on_gone", "request", "upload")
+    __slots__ = (
+        "_carrier", "address", "answered", "begun", "body", "dated", "flow", "on_gone", "request", "upload",
+    )  # fmt: skip
 
-    def __init__(self, carrier: Carrier, request: RequestHead, body: bytes, upload: Upload | None) -> None:
+    def __init__(
+        self, carrier: Carrier, request: RequestHead, body: bytes, upload: Upload | None, address: str = ""
+    ) -> None:
         self._carrier = carrier
+        self.address = address  #: of the client
         self.request = request
         self.body = body  #: whole, unless there is an upload
         self.upload = upload
+        self.dated = False  #: what is answered has a `Date` of its own
         self.begun = False  #: the head of a streamed answer is sent
         self.answered = False  #: nothing more can be sent: all is said, or the client has gone
         self.on_gone: Callable[[], object] = _nobody_cares  #: called when the client leaves before the end
         self.flow: Flow | None = None  #: what a streamed answer comes from
+
+    def date_line(self, ours: bytes) -> bytes:
+        """`ours`, unless what is answered has a date of its own."""
+        return b"" if self.dated else ours
 
     def let_go(self) -> None:
         """Of those who answer it: each would keep the other, and the body, until the collector comes."""

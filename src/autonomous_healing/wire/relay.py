@@ -5,7 +5,14 @@ from collections.abc import Callable
 from autonomous_healing.wire.asking import Asking, request_bytes
 from autonomous_healing.wire.errors import WireError
 from autonomous_healing.wire.exchange import Exchange, Flow, Sink, whole_head
-from autonomous_healing.wire.message import HOP_BY_HOP, Answer, AnswerHead, has_no_body, status_line
+from autonomous_healing.wire.message import (
+    HOP_BY_HOP,
+    Answer,
+    AnswerHead,
+    RequestHead,
+    has_no_body,
+    status_line,
+)
 from autonomous_healing.wire.origin import Origin
 
 #: Our name among the hops of a message (RFC 9110, section 7.6.3).
@@ -96,15 +103,19 @@ class Relay(Asking):
 
 def relayed_request(exchange: Exchange, origin: Origin, target: bytes) -> bytes:
     """The head that goes to the origin in place of the one that came. Raises `ValueError`."""
-    request = exchange.request
+    request, upload = exchange.request, exchange.upload
+    length = len(exchange.body) if upload is None else upload.length
+    chunked = upload is not None and length is None
+    fields = relayed_fields(request)
+    return request_bytes(origin, request.method, target, fields, length=length, chunked=chunked)
+
+
+def relayed_fields(request: RequestHead) -> list[tuple[bytes, bytes]]:
+    """Of a request, those that go on, less `Host` and framing."""
     fields = [one for one in request.end_to_end() if one[0] not in _OURS and not _is_forged(one[0])]
     vias = [value for name, value in request.fields if name == b"via"]
     fields.append((b"via", b", ".join([*vias, PSEUDONYM])))
-    upload = exchange.upload
-    length = len(exchange.body) if upload is None else upload.length
-    return request_bytes(
-        origin, request.method, target, fields, length=length, chunked=upload is not None and length is None
-    )
+    return fields
 
 
 def _is_forged(name: bytes) -> bool:
