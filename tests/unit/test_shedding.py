@@ -115,6 +115,15 @@ def test_those_who_were_never_refused_count_as_offered_too() -> None:
     assert refused["batch"] == pytest.approx(0.57, abs=0.1)
 
 
+def test_those_who_ask_no_more_spare_nobody() -> None:
+    trouble = Trouble()
+    for _ in range(4000):
+        trouble.shedding.admits(BATCH)
+    trouble.clock.pass_time(31.0)
+    trouble.seen(500, 500)
+    assert trouble.refused(interactive=4000) == {"interactive": pytest.approx(0.47, abs=0.03)}
+
+
 def test_it_is_over_when_the_trouble_has_left_the_window() -> None:
     trouble = Trouble()
     trouble.seen(0, 100, seconds=5.0)
@@ -137,10 +146,11 @@ def test_good_answers_end_it_within_a_second() -> None:
 def test_failures_that_are_told_before_the_good_answers_around_them_refuse_nothing() -> None:
     trouble = Trouble()
     trouble.clock.pass_time(100.0)
+    trouble.shedding.record_good(9)
     for _ in range(20):
         trouble.shedding.record_failed(TIMEOUT)
         trouble.clock.pass_time(0.004)
-        assert trouble.shedding.admits(INTERACTIVE)
+        assert not trouble.shedding.active
     trouble.shedding.record_unasked(980)
     trouble.clock.pass_time(1.0)
     trouble.shedding.record_failed(TIMEOUT)
