@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from autonomous_healing.endpoint_healing.call import Call, FailedCall, Failure, Response, Trouble
 from autonomous_healing.endpoint_healing.codes import CALLER_ERROR, Blame
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
-from autonomous_healing.endpoint_healing.fetch import Fetcher, FetchFailed
+from autonomous_healing.endpoint_healing.fetch import Fetcher, FetchFailed, Hop
 from autonomous_healing.endpoint_healing.fidelity import Fidelity
 from autonomous_healing.endpoint_healing.flights import Flights
 from autonomous_healing.endpoint_healing.health import FELT_ERROR
@@ -32,8 +32,9 @@ from autonomous_healing.safety import Origin
 #: Resources of which it is remembered that each caller must ask by itself.
 MOST_ALONE = 4096
 
-#: The name under which a slow first answer that came after all stands in reports.
-LATE_ANSWER = "late_answer"
+#: The names under which a source's own answer stands in reports: the slow one to the first attempt that came
+#: after all, and the one to a trial of an open circuit before its time.
+LATE_ANSWER, LAST_RESORT = "late_answer", "last_resort"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -238,8 +239,32 @@ class EndpointHealer:
     async def _cure(self, failed: FailedCall, diagnosis: Diagnosis) -> tuple[EndpointReport, Response | None]:
         diagnosed_at, start = self._clock.now(), self._clock.monotonic()
         healing = await self._run(failed, diagnosis)
+        if healing.cure is None and failed.failure.refused and not self._passes_through(failed.call):
+            healing = await self._try_early(failed.call, healing)
         seconds = self._clock.monotonic() - start
         return self._write_down(failed, diagnosis, healing, diagnosed_at, seconds), healing.cure
+
+    async def _try_early(self, call: Call, healing: Healing[Response]) -> Healing[Response]:
+        """Nothing cured, and no circuit lets a call through: now and then the least bad host is asked."""
+        host = self._fetcher.admission.circuits.last_resort(call.endpoint)
+        seconds = self._fetcher.time_to_ask(call.deadline.within(self._settings.request_budget))
+        if host is None or seconds <= 0:
+            return healing
+        started_at, start = self._clock.now(), self._clock.monotonic()
+        cure: Response | None = None
+        outcome, reason = Outcome.HEALED, ""
+        try:
+            cure = await self._fetcher.fetch(call, Hop(host=host, seconds=seconds, early=True))
+        except FetchFailed as failed:
+            outcome, reason = Outcome.FAILED, failed.failure.message
+        early = Attempt(
+            strategy=LAST_RESORT,
+            outcome=outcome,
+            reason=reason,
+            started_at=started_at,
+            seconds=self._clock.monotonic() - start,
+        )
+        return replace(healing, attempts=(*healing.attempts, early), cure=cure)
 
     async def _run(self, failed: FailedCall, diagnosis: Diagnosis) -> Healing[Response]:
         if not self._settings.enable_auto_healing or not failed.call.policy.levels:

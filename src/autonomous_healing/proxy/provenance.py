@@ -12,7 +12,7 @@ from autonomous_healing.endpoint_healing.codes import ERROR_TYPE
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.fetch import RELAYED
 from autonomous_healing.endpoint_healing.fidelity import Fidelity
-from autonomous_healing.endpoint_healing.healer import LATE_ANSWER, Result
+from autonomous_healing.endpoint_healing.healer import LAST_RESORT, LATE_ANSWER, Result
 from autonomous_healing.healing import Outcome
 
 PROBLEM = "application/problem+json"
@@ -81,7 +81,7 @@ def reply_from(response: Response) -> Reply:
 
 def _answer(result: Result, response: Response) -> Reply:
     report = result.report
-    if report is None or report.strategy == LATE_ANSWER:
+    if report is None or report.strategy in (LATE_ANSWER, LAST_RESORT):
         return reply_from(response)
     headers = {name: value for name, value in response.headers.items() if name not in CACHE_RULES}
     headers |= healing_headers(response, report.strategy or "", str(result.call.id))
