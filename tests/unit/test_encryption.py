@@ -1,6 +1,7 @@
 """Stored keys as they lie in the database."""
 
 import os
+import re
 from base64 import urlsafe_b64encode
 
 import pytest
@@ -31,6 +32,15 @@ def test_of_several_keys_the_first_encrypts_and_all_decrypt() -> None:
         Cipher(OLD).decrypt(both.encrypt("two"))
 
 
+def test_what_an_older_key_encrypted_is_renewed_by_the_first_one_only() -> None:
+    both = Cipher(f"{NEW},{OLD}")
+    old, new = Cipher(OLD).encrypt("one"), Cipher(NEW).encrypt("two")
+    assert Cipher(NEW).decrypt(both.renewed(old)) == "one"
+    assert both.renewed(new) is new
+    with pytest.raises(BadEncryptionKey):
+        Cipher(NEW).renewed(old)
+
+
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
@@ -42,9 +52,12 @@ def test_of_several_keys_the_first_encrypts_and_all_decrypt() -> None:
     ],
 )
 def test_a_key_that_is_none_is_told_in_words_without_its_value(keys: str, said: str) -> None:
-    with pytest.raises(BadEncryptionKey) as bad:
-        Cipher(keys)
-    assert str(bad.value) == said
+    cipher = Cipher(keys)
+    assert cipher.problem == said
+    with pytest.raises(BadEncryptionKey, match=re.escape(said)):
+        cipher.encrypt("x")
+    with pytest.raises(BadEncryptionKey, match=re.escape(said)):
+        cipher.decrypt(Cipher(OLD).encrypt("x"))
 
 
 @pytest.mark.parametrize(

@@ -58,9 +58,7 @@ class Response:
     record: Record | None = None
     fidelity: Fidelity = Fidelity.EXACT
     age: float | None = None  #: seconds since it was true upstream; None when it was fetched for this request
-    ttl: float | None = (
-        None  #: seconds for which a copy that was given unasked stays fresh; else None
-    )
+    ttl: float | None = None  #: seconds for which a copy that was given unasked stays fresh; else None
     original: str = ""  #: the symbol or series that was asked for, where another is delivered
     actual: str = ""  #: the one delivered
     truncated: bool = False

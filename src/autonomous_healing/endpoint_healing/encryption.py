@@ -20,28 +20,47 @@ class BadEncryptionKey(ValueError):
 class Cipher:
     """Fernet (AES-128-CBC and HMAC-SHA256) with one key or several: the first encrypts, all decrypt.
 
-    So an encryption key is changed: put the new one before the old, rotate each stored key, drop the old.
+    So an encryption key is changed: put the new one before the old, start the product once, drop the old.
     """
 
     def __init__(self, keys: str) -> None:
-        """`keys`: as they stand in `ENCRYPTION_KEY`, separated by commas. Raises `BadEncryptionKey`."""
+        """`keys`: as they stand in `ENCRYPTION_KEY`, separated by commas."""
+        self.problem = ""  #: why nothing can be encrypted or decrypted, in words
+        self._all: MultiFernet | None = None
         parts = [part.strip() for part in keys.split(",") if part.strip()]
         if not parts:
-            raise BadEncryptionKey(f"{VARIABLE} is not set")
+            self.problem = f"{VARIABLE} is not set"
+            return
         try:
-            self._fernet = MultiFernet([Fernet(part) for part in parts])
+            self._all = MultiFernet([Fernet(part) for part in parts])
+            self._first = Fernet(parts[0])
         except ValueError:
-            raise BadEncryptionKey(f"{VARIABLE} is no Fernet key (32 bytes in URL-safe base64)") from None
+            self.problem = f"{VARIABLE} is no Fernet key (32 bytes in URL-safe base64)"
 
     def encrypt(self, secret: str) -> bytes:
-        return self._fernet.encrypt(secret.encode())
+        """Raises `BadEncryptionKey`."""
+        return self._usable().encrypt(secret.encode())
 
     def decrypt(self, ciphertext: bytes) -> str:
         """Raises `BadEncryptionKey`."""
         try:
-            return self._fernet.decrypt(ciphertext).decode()
+            return self._usable().decrypt(ciphertext).decode()
         except InvalidToken:
             raise BadEncryptionKey(f"{VARIABLE} is not the one by which it was encrypted") from None
+
+    def renewed(self, ciphertext: bytes) -> bytes:
+        """The same by the first key, where it was encrypted by another. Raises `BadEncryptionKey`."""
+        secret = self.decrypt(ciphertext)
+        try:
+            self._first.decrypt(ciphertext)
+        except InvalidToken:
+            return self.encrypt(secret)
+        return ciphertext
+
+    def _usable(self) -> MultiFernet:
+        if self._all is None:
+            raise BadEncryptionKey(self.problem)
+        return self._all
 
 
 def new_encryption_key() -> str:

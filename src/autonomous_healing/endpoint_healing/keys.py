@@ -97,6 +97,17 @@ class KeyRing:
             return plain
         return self._look(endpoint, exclude, may_check=may_check)
 
+    def find(self, alias: str) -> Key | None:
+        """The key of that alias, if there is one."""
+        return next((key for key in self.keys if key.alias == alias), None)
+
+    def key(self, alias: str) -> Key:
+        """The same; raises `UnknownKey`."""
+        key = self.find(alias)
+        if key is None:
+            raise UnknownKey(f"{self.source} has no key {alias}")
+        return key
+
     def can_rotate(self, endpoint: str, alias: str | None) -> bool:
         """Whether another key than `alias` could be used now."""
         now = self._clock.monotonic()
@@ -105,7 +116,7 @@ class KeyRing:
 
     def reject(self, alias: str, code: str, endpoint: str, retry_after: float | None) -> None:
         """A call with this key was refused; what rests, and how long, goes by the code."""
-        key = self._find(alias)
+        key = self.find(alias)
         if key is None:
             return  # it was removed while the call was under way
         now = self._clock.monotonic()
@@ -120,19 +131,19 @@ class KeyRing:
 
     def accept(self, alias: str) -> None:
         """A call with this key was answered: if it was to show whether the key is valid again, it is."""
-        key = self._find(alias)
+        key = self.find(alias)
         if key is not None and key.checking:
             self._enter(key, KeyState.OK, 0.0, key.last_error)
             self._settle()
 
     def quarantine(self, alias: str, reason: str) -> None:
         """Take a key out of use until `release`. Raises `UnknownKey`; for one that is so already, nothing."""
-        self._quarantine(self._known(alias), reason)
+        self._quarantine(self.key(alias), reason)
         self._settle()
 
     def release(self, alias: str) -> None:
         """Put a quarantined key back. Raises `UnknownKey`, and `IllegalMove` for one that is not."""
-        key = self._known(alias)
+        key = self.key(alias)
         if key.state is not KeyState.QUARANTINED:
             raise IllegalMove(f"{alias} is {key.state}, not quarantined")
         key.strikes.clear()
@@ -147,9 +158,16 @@ class KeyRing:
         self._settle()
         return key
 
+    def use(self, secrets: Mapping[str, str]) -> None:
+        """These, by alias, in the place of all there are; one that stays the same keeps its state."""
+        kept = {(key.alias, key.secret): key for key in self.keys}
+        self.keys = [kept.get(pair) or Key(*pair) for pair in secrets.items()]
+        self._weighed_until = -math.inf
+        self._settle()
+
     def remove(self, alias: str) -> None:
         """Use it no more; what is under way with it goes on. Raises `UnknownKey`."""
-        self.keys.remove(self._known(alias))
+        self.keys.remove(self.key(alias))
         self._former.pop(alias, None)
         self._forget_plans(alias)
         self._weighed_until = -math.inf
@@ -157,13 +175,13 @@ class KeyRing:
 
     def rotate(self, alias: str, secret: str) -> None:
         """Another secret in the place of that key; the one before is kept for a day. Raises `UnknownKey`."""
-        key = self._known(alias)
+        key = self.key(alias)
         self._replace(key, Key(alias, secret))
         self._former[alias] = (key, self._clock.monotonic() + KEPT_SECONDS)
 
     def rotate_back(self, alias: str) -> None:
         """Undo a rotation, up to a day after it. Raises `UnknownKey` where nothing is kept any more."""
-        key = self._known(alias)
+        key = self.key(alias)
         self.forget_former()
         if alias not in self._former:
             raise UnknownKey(f"nothing is kept of {alias} from before")
@@ -177,7 +195,7 @@ class KeyRing:
 
     def restore(self, alias: str, state: KeyState, seconds_left: float | None, last_error: str) -> None:
         """Take up what was known of a key before. Raises `UnknownKey`."""
-        key = self._known(alias)
+        key = self.key(alias)
         forever = math.inf if state is KeyState.QUARANTINED else 0.0
         now = self._clock.monotonic()
         until = forever if seconds_left is None else now + seconds_left
@@ -372,15 +390,6 @@ class KeyRing:
 
     def _forget_plans(self, alias: str) -> None:
         self._plan_until = {place: until for place, until in self._plan_until.items() if place[0] != alias}
-
-    def _find(self, alias: str) -> Key | None:
-        return next((key for key in self.keys if key.alias == alias), None)
-
-    def _known(self, alias: str) -> Key:
-        key = self._find(alias)
-        if key is None:
-            raise UnknownKey(f"{self.source} has no key {alias}")
-        return key
 
 
 def rotates_on(source: Source) -> frozenset[str]:
