@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from tests.clock import ManualClock
@@ -11,8 +11,10 @@ from tests.world import World
 from autonomous_healing.endpoint_healing.cache import ResponseCache
 from autonomous_healing.endpoint_healing.call import Call, Response
 from autonomous_healing.endpoint_healing.fidelity import Fidelity
+from autonomous_healing.endpoint_healing.freshness import Sessions
 from autonomous_healing.endpoint_healing.keeping import Keeping
 from autonomous_healing.endpoint_healing.options import CacheSettings
+from autonomous_healing.endpoint_healing.records import Series
 
 WORLD = World()
 CHART = WORLD.call("yahoo_finance/chart")
@@ -210,3 +212,71 @@ def test_the_same_question_with_other_leave_has_the_same_copy() -> None:
     copies = cache(ManualClock())
     copies.keep(CHART, GOOD)
     assert copies.last_good(WORLD.call("yahoo_finance/chart", "exact")) is not None
+
+
+def dgs10(published: date, limit: str = "10") -> tuple[Call, Response]:
+    record = Series(id="DGS10", observations=((date(2026, 3, 1), 4.1),), published=published)
+    return WORLD.call("fred_api/observations", limit=limit), replace(GOOD, source="fred_api", record=record)
+
+
+def test_a_later_edition_of_a_series_puts_an_end_to_all_copies_of_the_earlier() -> None:
+    copies = cache(ManualClock())
+    monday, tuesday = date(2026, 3, 2), date(2026, 3, 3)
+    (ten, early), (hundred, late) = dgs10(monday), dgs10(tuesday, "100")
+    copies.keep(*dgs10(monday))
+    copies.keep(*dgs10(monday, "20"))
+    copies.keep(CHART, GOOD)
+    copies.keep(hundred, late)
+    assert copies.last_good(ten) is None
+    assert [copies.last_good(one) is not None for one in (hundred, CHART)] == [True, True]
+    copies.keep(ten, early)  # an old edition, from some cache on the way
+    assert copies.last_good(hundred) is not None
+    assert len(copies) == 3
+
+
+def test_copies_are_forgotten_by_source_or_endpoint_or_all() -> None:
+    def full() -> ResponseCache:
+        copies = cache(ManualClock())
+        for call in charts("A", "B"):
+            copies.keep(call, GOOD)
+        copies.keep(WORLD.call("yahoo_finance/quote"), GOOD)
+        copies.keep(*dgs10(date(2026, 3, 2)))
+        return copies
+
+    forgotten = [
+        full().forget_all(source="yahoo_finance"),
+        full().forget_all(place="yahoo_finance/chart"),
+        full().forget_all(source="fred_api", place="yahoo_finance/chart"),
+        full().forget_all(),
+    ]
+    assert forgotten == [3, 2, 0, 4]
+    emptied = full()
+    emptied.forget_all()
+    assert (len(emptied), emptied.bytes_held) == (0, 0)
+
+
+def test_the_windows_after_its_lifetime_do_not_run_while_the_exchange_is_closed() -> None:
+    clock = ManualClock(datetime(2026, 3, 6, 20, 59, 58, tzinfo=UTC))  # a Friday, before the closing bell
+    friday = (datetime(2026, 3, 6, 14, 30, tzinfo=UTC), datetime(2026, 3, 6, 21, 0, tzinfo=UTC))
+    monday = (datetime(2026, 3, 9, 13, 30, tzinfo=UTC), datetime(2026, 3, 9, 20, 0, tzinfo=UTC))
+    copies = ResponseCache(CacheSettings(), clock, Sessions((friday, monday)))
+    quote, rates = WORLD.call("yahoo_finance/quote"), WORLD.call("exchange_rate_api/latest")
+    for call in (quote, rates):
+        copies.keep(call, GOOD)
+    clock.pass_time(2 * 86_400.0)
+    weekend = copies.last_good(quote)
+    assert weekend is not None
+    assert (weekend.fidelity, weekend.age) == (Fidelity.STALE, 2 * 86_400.0)
+    assert copies.last_good(rates) is None
+    clock.pass_time((monday[0] - clock.now()).total_seconds() + 70.0)
+    assert copies.last_good(quote) is None
+
+
+def test_what_turned_out_older_answers_nobody_by_itself() -> None:
+    copies = cache(ManualClock())
+    copies.keep(CHART, GOOD)
+    assert copies.reuse(CHART) is not None
+    copies.date_back(CHART, 1.0)
+    assert copies.reuse(CHART) is None
+    assert copies.fresh(CHART.resource) is None
+    assert copies.named(CHART.resource) is None

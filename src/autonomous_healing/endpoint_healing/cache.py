@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from zlib import crc32
 
 from autonomous_healing.endpoint_healing.call import Call, Response
@@ -11,6 +11,7 @@ from autonomous_healing.endpoint_healing.endpoints import DataKind
 from autonomous_healing.endpoint_healing.fidelity import Fidelity
 from autonomous_healing.endpoint_healing.freshness import MarketHours
 from autonomous_healing.endpoint_healing.options import CacheSettings
+from autonomous_healing.endpoint_healing.records import Description, Series
 from autonomous_healing.resilience import Clock
 from autonomous_healing.wire import Answer
 
@@ -47,6 +48,8 @@ class Copy:
     aged_head: bytes = b""  #: `head` with the age that it has in `aged_at`
     aged_at: int = -1  #: whole seconds of age
     weight: int = 0  #: bytes that were counted for it
+    series: str = ""  #: that it is of, where its publisher revises series
+    published: date | None = None  #: the day of which the publisher speaks
     doubted: bool = False  #: it turned out older than it looked: it may heal, but answers nobody by itself
 
     @property
@@ -80,6 +83,7 @@ class ResponseCache:
         self._clock = clock
         self._hours = hours
         self._copies: OrderedDict[str, Copy] = OrderedDict()
+        self._of_series: dict[str, set[str]] = {}
         self.bytes_held = 0
         self.coalesces = settings.coalesce
         self.prefetches = settings.prefetch and settings.serve_fresh
@@ -102,6 +106,7 @@ class ResponseCache:
             return
         made_at = self._clock.monotonic() - took - response.keeping.age
         copy = self._copy_of(call, response, made_at)
+        self._forget_revised(copy)
         self.put(call.resource, copy)
         self.kept(call.resource, copy)
 
@@ -109,6 +114,8 @@ class ResponseCache:
         """In the place of the one before; the least recently used make room."""
         self.forget(resource)
         self._copies[resource] = copy
+        if series := copy.series:
+            self._of_series.setdefault(series, set()).add(resource)
         self.weigh(copy)
         while len(self._copies) > self._settings.max_entries or self._too_heavy():
             self.forget(next(iter(self._copies)))
@@ -206,6 +213,10 @@ class ResponseCache:
             return False
         self.bytes_held -= copy.weight
         copy.weight = 0
+        if series := copy.series:
+            self._of_series[series].discard(resource)
+            if not self._of_series[series]:
+                del self._of_series[series]
         return True
 
     def forget_all(self, *, source: str | None = None, place: str | None = None) -> int:
@@ -219,9 +230,20 @@ class ResponseCache:
             self.forget(resource)
         return len(gone)
 
+    def _forget_revised(self, newer: Copy) -> None:
+        """A publisher who speaks of a later day may have revised all that it said of a series before."""
+        published = newer.published
+        if published is None:
+            return
+        for resource in list(self._of_series.get(newer.series, ())):
+            before = self._copies[resource].published
+            if before is not None and before < published:
+                self.forget(resource)
+
     def _copy_of(self, call: Call, response: Response, made_at: float) -> Copy:
         lifetimes = self._settings.kinds.of(call.kind)
-        said = response.keeping
+        said, record = response.keeping, response.record
+        edition = record if isinstance(record, Series | Description) else None
         ours = lifetimes.while_revalidate if call.endpoint.source.while_revalidate else 0.0
         return Copy(
             call.endpoint.place,
@@ -232,6 +254,8 @@ class ResponseCache:
             while_revalidate=max(ours, said.while_revalidate),
             if_error=lifetimes.if_error,
             condition=_condition(response.headers),
+            series=f"{response.source}/{edition.id}" if edition else "",
+            published=edition.published if edition else None,
         )
 
     def _too_heavy(self) -> bool:
