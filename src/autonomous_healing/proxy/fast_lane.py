@@ -106,22 +106,9 @@ class FirstAttempt(PlainAttempt[FastLane]):
         else:
             self._leave(call, lambda: self._lane.told_of(call, self._sent(), error))
 
-    def overdue(self) -> None:
-        """First the patience is over, and healing begins; later the time of the attempt itself."""
-        if self.over:
-            return
-        question = self._question
-        if self._given_up or self._streaming:
-            super().overdue()
-            return
-        call, loop = self._call(), asyncio.get_running_loop()
-        self._late = loop.create_future()
-        self._given_up = True
-        self.most = self._lane.max_answer  # it streams no more, whatever its size
-        gone = self._lane.path.clock.monotonic() - self._start
-        self.due = loop.time() + min(question.endpoint.timeout - gone, call.deadline.remaining())
-        if self.place is not None:
-            self.place.watch(self)
+    def given_up(self) -> None:
+        call = self._call()
+        self._late = asyncio.get_running_loop().create_future()
         self._leave(call, lambda: self._awaited(call, self._late))
 
     def _leave(self, call: Call, first: First) -> None:

@@ -168,7 +168,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         if named is not None and named.condition is not None:
             more += f"{named.condition[0]}: {named.condition[1]}\r\n".encode("latin-1", "replace")
         request = lane.path.request(question, key, more)
-        patience = min(question.target.patience, question.endpoint.timeout)
+        patience = min(question.target.patience, lane.questions.seconds_for(question.endpoint))
         super().__init__(b"GET", request, now + patience, lane.max_answer)
         self._lane = lane
         self._asked = asked
@@ -254,6 +254,24 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         """The answer that streams is whole."""
         self._exchange.finish()
         self._lane.path.note(self._question, self._lane.path.clock.monotonic() - self._start)
+
+    def overdue(self) -> None:
+        """First the patience is over, and healing begins; later the time of the attempt itself."""
+        if self.over:
+            return
+        if self._given_up or self._streaming:
+            super().overdue()
+            return
+        self._given_up = True
+        self.most = self._lane.max_answer  # it streams no more, whatever its size
+        self.due = self._asked_at + self._lane.questions.seconds_for(self._question.endpoint)
+        if self.place is not None:
+            self.place.watch(self)
+        self.given_up()
+
+    @abstractmethod
+    def given_up(self) -> None:
+        """It is slow: whoever heals begins, and the attempt goes on."""
 
     @abstractmethod
     def came_late(self, answer: wire.Answer) -> None:

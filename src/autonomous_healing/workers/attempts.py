@@ -1,9 +1,10 @@
 """First attempts of workers that did not bring what is plainly good: the owner goes on with them."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Coroutine, Iterable
 from datetime import timedelta
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -21,6 +22,11 @@ from autonomous_healing.resilience import Clock
 
 #: Seconds beyond the end of an attempt after which its worker must be gone.
 _GRACE = 1.0
+
+#: Outcomes that are held because they overtook their attempts: each may have a body. And attempts that ended.
+_MOST_EARLY, _MOST_ENDED = 64, 4096
+
+ValueT = TypeVar("ValueT")
 
 
 class Answered(msgspec.Struct, frozen=True, array_like=True, tag="answered"):
@@ -97,6 +103,8 @@ class Attempts:
         self._admission = admission
         self._clock = clock
         self._late: dict[str, asyncio.Future[Outcome]] = {}
+        self._early: OrderedDict[str, Outcome] = OrderedDict()  #: what overtook its attempt
+        self._ended: OrderedDict[str, None] = OrderedDict()  #: attempts of which nobody waits to hear
 
     def handle(self, exchange: wire.Exchange) -> None:
         """Go on with an attempt, or hear what became of one."""
@@ -116,11 +124,10 @@ class Attempts:
         lane, sent = self._proxy.lane, self._sent(question, message)
         gone = self._clock.monotonic() - message.start
         call = lane.proxy.plain_call(question.endpoint, question.params, message.forwarded, gone)
-        first = self._first(call, sent, message)
         if message.wanted:
-            lane.leave(exchange, self._follow(exchange, question, call, first, sent, message.patience))
+            lane.leave(exchange, self._follow(exchange, question, call, sent, message))
         else:
-            lane.go_on(first)
+            lane.go_on(self._first(call, sent, message))
             exchange.respond(_NOTHING)
 
     async def _follow(
@@ -128,19 +135,18 @@ class Attempts:
         exchange: wire.Exchange,
         question: Question,
         call: Call,
-        first: Coroutine[None, None, Response],
         sent: Sent,
-        patience: float,
+        message: HandOver,
     ) -> None:
-        lane = self._proxy.lane
-        reply = await lane.proxy.follow(call, first, sent.began, sent.start, patience)
+        lane, first = self._proxy.lane, self._first(call, sent, message)
+        reply = await lane.proxy.follow(call, first, sent.began, sent.start, message.patience)
         lane.reply(exchange, question, reply)
 
     def _sent(self, question: Question, message: HandOver) -> Sent:
         clock, endpoint = self._clock, question.endpoint
         began = clock.now() - timedelta(seconds=clock.monotonic() - message.start)
-        key = self._key(endpoint, message.alias)
-        return Sent(question.target.host, key, endpoint.timeout, began, message.start)
+        key, seconds = self._key(endpoint, message.alias), self._proxy.lane.proxy.seconds_for(endpoint)
+        return Sent(question.target.host, key, seconds, began, message.start)
 
     def _key(self, endpoint: Endpoint, alias: str) -> Key | None:
         keys = self._admission.limits(endpoint.source).keys.keys
@@ -148,6 +154,8 @@ class Attempts:
 
     def _first(self, call: Call, sent: Sent, message: HandOver) -> Coroutine[None, None, Response]:
         match message.outcome:
+            case Waiting() if early := self._early.pop(message.number, None):
+                return self._concluded(call, sent, early)
             case Waiting():
                 late = self._late[message.number] = asyncio.get_running_loop().create_future()
                 return self._awaited(call, sent, message.number, late)
@@ -156,6 +164,7 @@ class Attempts:
 
     async def _concluded(self, call: Call, sent: Sent, outcome: Outcome) -> Response:
         lane = self._proxy.lane
+        self._admission.limits(call.endpoint.source).budget.count_first()  # good ones are counted elsewhere
         if isinstance(outcome, Answered):
             return await lane.judged(call, sent, outcome.as_answer())
         return await lane.told_of(call, sent, outcome.as_error())
@@ -163,7 +172,7 @@ class Attempts:
     async def _awaited(
         self, call: Call, sent: Sent, number: str, late: "asyncio.Future[Outcome]"
     ) -> Response:
-        left = call.endpoint.timeout - (self._clock.monotonic() - sent.start) + _GRACE
+        left = sent.seconds - (self._clock.monotonic() - sent.start) + _GRACE
         try:
             async with asyncio.timeout(left):
                 outcome = await late
@@ -171,12 +180,21 @@ class Attempts:
             outcome = Failed.of(wire.WireError(wire.Phase.HEAD, "no answer in time", timed_out=True))
         finally:
             self._late.pop(number, None)
+            _keep_last(self._ended, number, None, _MOST_ENDED)
         return await self._concluded(call, sent, outcome)
 
     def _come_late(self, message: Late) -> None:
         late = self._late.get(message.number)
         if late is not None and not late.done():
             late.set_result(message.outcome)
+        elif late is None and message.number not in self._ended:
+            _keep_last(self._early, message.number, message.outcome, _MOST_EARLY)
+
+
+def _keep_last(known: OrderedDict[str, ValueT], number: str, value: ValueT, most: int) -> None:
+    known[number] = value
+    if len(known) > most:
+        known.popitem(last=False)
 
 
 _NOTHING = wire.whole_head(wire.status_line(204), (), None)

@@ -71,7 +71,7 @@ class Desk:
         copy = self._cache.latest(call.resource)
         if copy is not None and copy.kept_at > kept.asked_at:
             return
-        sent = Sent(host, None, endpoint.timeout, self._clock.now(), kept.asked_at)
+        sent = Sent(host, None, self._questions.seconds_for(endpoint), self._clock.now(), kept.asked_at)
         head = wire.AnswerHead(1, kept.fields, None, False, frozenset(), True, 200)
         answer = wire.Answer(head, kept.body)
         response = self._questions.plainly_good(self._path, call, sent, answer)

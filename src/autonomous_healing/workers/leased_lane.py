@@ -169,27 +169,15 @@ class LeasedAttempt(PlainAttempt[LeasedLane]):
         else:
             self._hand_over(Failed.of(error))
 
-    def overdue(self) -> None:
-        """First the patience is over, and the owner begins to heal; later the time of the attempt itself."""
-        if self.over:
-            return
-        if self._given_up or self._streaming:
-            super().overdue()
-            return
-        self._given_up = True
-        self.most = self._lane.max_answer  # it streams no more, whatever its size
-        gone = self._lane.path.clock.monotonic() - self._start
-        left = min(self._question.endpoint.timeout - gone, self._call().deadline.remaining())
-        self.due = asyncio.get_running_loop().time() + left
-        if self.place is not None:
-            self.place.watch(self)
+    def given_up(self) -> None:
+        """The owner heals."""
         self._hand_over(Waiting())
         self._exchange.on_gone = self._client_left
 
     def came_late(self, answer: wire.Answer) -> None:
         """A good one still wins while the owner has not replied."""
         exchange, path, question = self._exchange, self._lane.path, self._question
-        if not exchange.answered and not self._handing.begun:
+        if self._is_waited_for and not exchange.answered and not self._handing.begun:
             call = self._call()
             response = self._lane.questions.plainly_good(path, call, self._sent(), answer)
             if response is not None:
