@@ -252,7 +252,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.stdout.writelines(table(found, targets))
     sys.stdout.write(f"\nseed {arguments.seed}, {took:g} s\n")
     if arguments.json:
-        figures = document(found, judged, plan=asdict(amounts), quick=arguments.quick, took_s=took)
+        told = {"plan": asdict(amounts), "quick": arguments.quick, "took_s": took}
+        figures = document(found, judged, **told, versions=gather(envoy=False).versions())
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return 0 if all(one.reached for one in judged) else 1
 

@@ -97,7 +97,10 @@ IsClosed = Callable[[], Awaitable[bool]]
 
 
 async def outage(way: Way, amounts: Amounts, is_closed: IsClosed | None = None) -> Figures:
-    """Everything fails for a while, under load that goes on, and then all is well again."""
+    """Everything fails for a while, under load that goes on, and then all is well again.
+
+    Of a circuit that never opened there is nothing to tell but how long it was waited for.
+    """
     loop = asyncio.get_running_loop()
     callers, origin = await _warmed(way, keys(amounts.rate)), way.origin
     origin.begin(always(Manner()))
@@ -106,14 +109,15 @@ async def outage(way: Way, amounts: Amounts, is_closed: IsClosed | None = None) 
         began = loop.time()
         await CLOCK.sleep(amounts.seconds)
         down, origin.mood = loop.time(), always(Manner(well=False, seconds=_FAILING))
+        opened_in = amounts.outage
         if is_closed is not None:
-            found["breaker_open_s"] = await _until(is_closed, False, amounts.outage)
+            opened_in = found["breaker_open_s"] = await _until(is_closed, False, amounts.outage)
         await CLOCK.sleep(down + amounts.outage - loop.time())
         back, origin.mood = loop.time(), always(Manner())
-        if is_closed is not None:
+        if is_closed is not None and opened_in < amounts.outage:
             found["recovery_s"] = await _until(is_closed, True, 1.5 * amounts.most_recovery)
             # What was under way when the circuit opened had been let through before.
-            trials = between(origin.visits, down + found["breaker_open_s"] + 1.0, back)
+            trials = between(origin.visits, down + opened_in + 1.0, back)
             found["trials_at_once"] = most_at_once(trials)
         await CLOCK.sleep(min(amounts.seconds, 5.0))
     callers.close()
