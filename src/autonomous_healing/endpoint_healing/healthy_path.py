@@ -42,6 +42,10 @@ _OPENING, _CLOSING = b"{[", b"}]"
 class Leader(Protocol):
     """An attempt under way."""
 
+    @property
+    def is_live(self) -> bool:
+        """Whether something may still come of it."""
+
     def joined_by(self, exchange: wire.Exchange) -> bool:
         """Whether one more client waits for what comes of it."""
 

@@ -32,6 +32,11 @@ class Asked:
     more: bytes  #: the same as lines
 
 
+def _is_asked(question: Question) -> bool:
+    """Whether its source is being asked for it."""
+    return question.leader is not None and question.leader.is_live
+
+
 def _nowhere(exchange: wire.Exchange, asked: Asked) -> None:
     raise RuntimeError("a lane was used before it was told of the rest")
 
@@ -61,7 +66,7 @@ class Lane(ABC):
             return True
         if self.questions.may_be_stale:
             copy = self.path.just_expired(question)
-            if copy is not None and (question.leader is not None or self._refresh(exchange, asked)):
+            if copy is not None and (_is_asked(question) or self._refresh(exchange, asked)):
                 self._reuse(exchange, asked, copy)
                 return True
         leader = question.leader
@@ -80,7 +85,7 @@ class Lane(ABC):
         if copy.aged_at != int(age):
             copy.aged_at, copy.aged_head = int(age), wire_head(self.questions.reused(copy.reused(age)))
         exchange.respond(copy.aged_head, copy.response.body)
-        if asked.question.leader is None and self.path.nearly_over(copy, age):
+        if self.path.nearly_over(copy, age) and not _is_asked(asked.question):
             self._refresh(exchange, asked)
 
     def _refresh(self, exchange: wire.Exchange, asked: Asked) -> bool:
@@ -184,6 +189,11 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         exchange.on_gone = self.cancel
         if self._joinable:
             asked.question.leader = self
+
+    @property
+    def is_live(self) -> bool:
+        """Whether something may still come of it."""
+        return self._joinable and not self._exchange.answered
 
     def joined_by(self, exchange: wire.Exchange) -> bool:
         """Whether one more client waits for what comes of it."""
