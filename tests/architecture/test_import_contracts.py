@@ -46,6 +46,7 @@ TWINS = "The twins cannot know what they judge"
         ),
         ("endpoint_healing/diagnosis.py", "import asyncio", DECIDING),
         ("safety/guard.py", "import logging", DECIDING),
+        ("safety/access.py", "import asyncpg", DECIDING),
         ("drills/twins/noise.py", "import autonomous_healing.toon", TWINS),
     ],
 )

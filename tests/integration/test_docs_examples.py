@@ -217,7 +217,11 @@ def _with_all_keys(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "words", ["", "start", "demo", "config", "config check", "config show", "config reference"]
+    "words",
+    [
+        *("", "start", "demo", "config", "config check", "config show", "config reference"),
+        *("token", "token create", "audit", "audit verify"),
+    ],
 )
 async def test_the_help_of_commands_is_as_printed(words: str) -> None:
     code, said = await run_to_end(COMMAND, *words.split(), "--help")

@@ -97,10 +97,26 @@ async def test_what_only_the_start_can_find_out_is_told_in_a_line(
 ) -> None:
     (server_home / "file").touch()
     [(setting, value)] = change.items()
-    settings = settings_for(stage, server_home, **{setting: value.format(home=server_home)})
+    token = {"name": "ann", "hash": "0" * 64, "scopes": ["read"]}
+    settings = settings_for(
+        stage, server_home, **{setting: value.format(home=server_home)}, auth__tokens=[token]
+    )
 
     ended_with, told = await run_to_end(*command_line(settings), env=keys_for(settings))
 
     assert ended_with == code
     assert said in told
     assert "Traceback" not in told
+
+
+async def test_open_to_other_machines_it_does_not_start_while_nobody_has_a_token(
+    stage: Stage, server_home: Path
+) -> None:
+    command = command_line(settings_for(stage, server_home))
+
+    code, said = await run_to_end(*command, env={"HEALING__SERVER__HOST": "0.0.0.0"})
+
+    assert code == 2
+    assert "server.host: '0.0.0.0' is open to other machines, and nobody has a token" in said
+    assert "Traceback" not in said
+    assert os.listdir(server_home) == ["healing_config.yaml"]  # nothing was begun

@@ -61,8 +61,8 @@ def test_many_addresses_are_kept_in_bounds_and_the_quietest_is_forgotten_first()
     rate.take("second", 0.0)
     for n in range(9_998):
         rate.take(f"more{n}", 0.0)
-    rate.take("second", 60.0)
+    rate.take("first", 60.0)
     rate.take("one too many", 60.0)
 
-    assert rate.take("second", 60.0) > 0
-    assert rate.take("first", 0.0) == 0.0
+    assert rate.take("first", 60.0) > 0
+    assert rate.take("second", 0.0) == 0.0

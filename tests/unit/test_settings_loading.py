@@ -125,7 +125,9 @@ def test_a_fault_set_by_environment_names_the_variable(file: Path) -> None:
 
     lines = said.splitlines()
     assert len(lines) == 4
-    [unknown] = [line for line in lines if line.startswith("  foo: unknown key; known are alerts, auth, database")]
+    [unknown] = [
+        line for line in lines if line.startswith("  foo: unknown key; known are alerts, auth, database")
+    ]
     assert unknown.endswith("(set by HEALING__FOO__BAR)")
     [port] = [line for line in lines if line.startswith("  server.proxy_port: -1: ")]
     assert port.endswith("(set by HEALING__SERVER__PROXY_PORT)")

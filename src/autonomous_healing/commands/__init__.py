@@ -7,6 +7,8 @@ VERBS = {
     "start": "Run the product until a signal.",
     "demo": "Show the product at work and judge it; exit code 1 when a target is missed.",
     "config": "Look at the configuration.",
+    "token": "Make bearer tokens.",
+    "audit": "Look at the audit log.",
 }
 
 

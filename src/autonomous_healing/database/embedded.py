@@ -108,9 +108,9 @@ class EmbeddedPostgres:
                 patience = _RECOVERY_SECONDS
             await self._in_thread(cluster.make)
             sockets, grace = await self._in_thread(cluster.launch), _LAUNCH_SECONDS
-        address = f"host={quote(str(sockets), safe='')}&port={PORT}"
-        await self._until_it_answers(cluster, f"postgresql://postgres@/postgres?{address}", patience, grace)
-        return f"postgresql://healing@/autonomous_healing?{address}"
+        administrator = _address("postgres", "postgres", sockets)
+        await self._until_it_answers(cluster, administrator, patience, grace)
+        return _address("healing", "autonomous_healing", sockets)
 
     async def _until_it_answers(self, cluster: Cluster, dsn: str, patience: float, grace: float) -> None:
         deadline = self._clock.monotonic() + patience
@@ -139,6 +139,18 @@ class EmbeddedPostgres:
             raise
         except OSError as fault:
             raise EmbeddedFailure(f"{type(fault).__name__}: {fault}") from fault
+
+
+def running_server(data_dir: Path) -> str | None:
+    """The DSN of the product's database in a server that another copy runs; None while none does."""
+    home = reachable_cluster(data_dir, server_account())
+    if postmaster_of(home) is None:
+        return None
+    return _address("healing", "autonomous_healing", socket_dir_of(home))
+
+
+def _address(user: str, database: str, sockets: Path | None) -> str:
+    return f"postgresql://{user}@/{database}?host={quote(str(sockets), safe='')}&port={PORT}"
 
 
 async def _furnish(dsn: str) -> None:

@@ -128,6 +128,21 @@ class Database:
         async with self._connection(timeout) as connection:
             await connection.executemany(sql, rows)
 
+    @asynccontextmanager
+    async def transaction(self, timeout: float | None = None) -> AsyncIterator[PoolConnectionProxy]:  # noqa: ASYNC109
+        """A connection for several statements, all or none; `timeout` in seconds holds for the whole."""
+        async with self._connection(timeout) as connection:
+            whole = connection.transaction()
+            await whole.start()
+            try:
+                yield connection
+            except asyncio.CancelledError:
+                raise  # time is up, and the connection is cut: a server that hangs would hang in ROLLBACK too
+            except BaseException:
+                await whole.rollback()
+                raise
+            await whole.commit()
+
     async def ensure_partitions(self, now: datetime) -> int:
         """Daily partitions from yesterday to a week ahead; returns how many were missing."""
         [row] = await self.fetch(_SQL["ensure_partitions"], now)

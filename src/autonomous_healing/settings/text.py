@@ -42,9 +42,14 @@ def _entry(key: str, value: Any, depth: int) -> Iterator[str]:
         case tuple() if value and isinstance(value[0], BaseModel):
             yield f"{indent}{key}:"
             for one in value:
-                yield f"{indent}  - {json.dumps(one.model_dump(mode='json', by_alias=True))}"
+                yield f"{indent}  - {to_flow(one)}"
         case _:
             yield f"{indent}{key}: {json.dumps(_plain(value))}"
+
+
+def to_flow(entry: BaseModel) -> str:
+    """One entry of a list, on one line."""
+    return json.dumps(entry.model_dump(mode="json", by_alias=True))
 
 
 def _plain(value: Any) -> Any:
