@@ -27,6 +27,7 @@ from autonomous_healing.agents import (
     build_targets,
 )
 from autonomous_healing.agents.alerting import dead_agent
+from autonomous_healing.agents.network_alert import NetworkAlert
 from autonomous_healing.agents.store import AgentStore
 from autonomous_healing.alerts import AlertManager, AlertStore, LogChannel, WebChannel
 from autonomous_healing.dashboard import Dashboard, Rooms
@@ -35,6 +36,7 @@ from autonomous_healing.database import Database, DatabaseAway, EventWriter, Spo
 from autonomous_healing.endpoint_healing.assembly import Mind, build_healer, build_parts, secrets_of
 from autonomous_healing.endpoint_healing.call import FailedCall
 from autonomous_healing.endpoint_healing.catalog import build_endpoints
+from autonomous_healing.endpoint_healing.circuit_store import CircuitStore
 from autonomous_healing.endpoint_healing.freshness import MarketHours, Sessions
 from autonomous_healing.endpoint_healing.healthy_path import HealthyPath
 from autonomous_healing.endpoint_healing.probe import Prober
@@ -112,6 +114,7 @@ class Application:
         self._stack.callback(self._spool.close)
         self.writer = EventWriter(self.database, self._spool, self._clock, options.queue_max)
         self.store = EndpointStore(self.database, self._clock)
+        self._circuit_store = CircuitStore(self.database, self._clock)
         self.journal = Journal()
 
     def _build_healing(self, environ: Mapping[str, str], hours: MarketHours) -> None:
@@ -200,7 +203,9 @@ class Application:
             Background("event_writer", self.writer.run, clock),
             Background("observations", self._count_observations, clock),
             Background("dashboard_live", self.dashboard.run, clock),
+            Background("punctuality", self.parts.fetcher.blaming.punctuality.run, clock),
             RecoveryWatch(self.alerts, self.parts.admission, self.endpoints, clock),
+            NetworkAlert(self.alerts, self.parts.admission.circuits, clock),
             self._bookkeeper,
         )
 
@@ -349,15 +354,12 @@ class Application:
         await self._learning.load()
         await self._rollups.load()
         alerts, health = await self._alert_store.load_open(), await self.store.load_health()
-        breakers = {one.target: one for one in await self.store.load_breakers()}
+        breakers = await self._circuit_store.load()
         self.alerts.restore(alerts)
         for endpoint in self.endpoints:
             if known := health.get((endpoint.source.id, endpoint.name)):
                 self.parts.admission.window(endpoint).restore(known)
-            for host in endpoint.source.hosts:
-                breaker = self.parts.admission.breaker(endpoint, host)
-                if (before := breakers.get(breaker.name)) and not breaker.openings:
-                    breaker.restore(before.memory(self._clock.now()))
+        self.parts.admission.circuits.restore(breakers, self.endpoints)
         self._recalled = True
 
     async def _save_alerts(self) -> None:
@@ -370,7 +372,7 @@ class Application:
         await self.store.save_health((one, window.read()) for one, window in windows if window.seen)
 
     async def _save_breakers(self) -> None:
-        await self.store.save_breakers(self.parts.admission.breakers())
+        await self._circuit_store.save(self.parts.admission.circuits.memories())
 
 
 def build_door(server: ServerSettings) -> Door:

@@ -7,6 +7,7 @@ from autonomous_healing.agents.agent import Agent, AgentStatus, Worker
 from autonomous_healing.alerts import AlertManager, Felt, TroubleSeen, Truthful
 from autonomous_healing.endpoint_healing.admission import Admission
 from autonomous_healing.endpoint_healing.call import FailedCall
+from autonomous_healing.endpoint_healing.codes import Blame
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.health import Health
 from autonomous_healing.healing import Follower, Report
@@ -33,7 +34,9 @@ class AlertingAgent(Agent[Report]):
         self._endpoints = endpoints
 
     async def handle(self, item: Report) -> None:
-        if isinstance(item.case, FailedCall) and not item.case.too_hasty:
+        if not isinstance(item.case, FailedCall) or item.case.too_hasty:
+            return
+        if item.case.failure.blame is not Blame.NETWORK:  # which has an alert of its own
             self._alerts.see(self._trouble(item, item.case))
 
     def _trouble(self, report: Report, case: FailedCall) -> TroubleSeen:

@@ -21,6 +21,7 @@ _POSSIBLE: Mapping[str, tuple[str, ...]] = {
     "API.PLAN_LIMITED": (_VERIFY, _UPGRADE),
     "API.SERVER_ERROR": (_WAITING,),
     "API.UNREACHABLE": ("Check local network and DNS",),
+    "SYS.NETWORK_DOWN": ("Check local network and DNS",),
     "API.TOO_LARGE": ("Consider raising healing.max_answer_mb",),
 }
 _POSSIBLE_FOR_DATA = ("Check provider change log",)

@@ -130,13 +130,16 @@ class Circuits:
     def missed(self, source: Source) -> bool:
         """A call of this source reached nobody; whether the network is to blame. Then no circuit is."""
         was_down = self.network.is_down
-        reached_at = max((one.last_good for one in self._breakers.values()), default=0.0)
-        if self.network.missed(source, reached_at) and not was_down:
+        if self.network.missed(source, self.reached_at()) and not was_down:
             log.warning("network_lost", extra={"source": source.id})
             for breaker in self._breakers.values():
                 breaker.hold(held=True)
                 breaker.excuse(self.network.since)
         return self.network.is_down
+
+    def reached_at(self) -> float:
+        """When anybody was last, in monotonic seconds."""
+        return max((self.network.heard_at, *(one.last_good for one in self._breakers.values())))
 
     def answered(self) -> None:
         """Somebody was reached, whatever the answer."""

@@ -1,5 +1,6 @@
 """Tells sources that are down from a network that is down. Pure."""
 
+import math
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ class NetworkWatch:
     def __init__(self, clock: Clock) -> None:
         self.is_down = False
         self.since = 0.0  #: monotonic seconds, of the first call of those that told
+        self.heard_at = -math.inf  #: monotonic seconds, of the last answer that was told here
         self._clock = clock
         self._missed: dict[str, _Missed] = {}
         self._tried: dict[str, float] = {}
@@ -54,8 +56,13 @@ class NetworkWatch:
     def answered(self) -> None:
         """Somebody was reached."""
         self.is_down = False
+        self.heard_at = self._clock.monotonic()
         self._missed.clear()
         self._tried.clear()
+
+    def missing(self) -> tuple[str, ...]:
+        """The sources that were not reached lately."""
+        return tuple(sorted(self._missed))
 
     def wait(self, source: Source) -> float:
         """Seconds until the source may be tried; 0 while the network is up."""

@@ -1,9 +1,9 @@
-"""Failures, health and circuits in PostgreSQL. The statements are in store.sql, by name."""
+"""Failures and health in PostgreSQL. The statements are in store.sql, by name."""
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.health import Health
 from autonomous_healing.endpoint_healing.trail import EndpointReport, Trail
 from autonomous_healing.healing import report_rows
-from autonomous_healing.resilience import BreakerMemory, BreakerState, CircuitBreaker, Clock
+from autonomous_healing.resilience import Clock
 
 _SQL = load_queries(__package__, "store.sql")
 
@@ -77,24 +77,6 @@ def _trail(report: EndpointReport) -> Row:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownBreaker:
-    """A circuit as it was last written."""
-
-    target: str
-    state: BreakerState
-    openings: int
-    until: datetime | None
-    reason: str
-
-    def memory(self, now: datetime) -> BreakerMemory:
-        """What of it still holds."""
-        left = max(0.0, (self.until - now).total_seconds()) if self.until else 0.0
-        return BreakerMemory(
-            state=self.state, openings=self.openings, reason=self.reason, seconds_left=left, reset_left=left
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class HealedEvent:
     """A failure and how fast it was seen and healed."""
 
@@ -119,32 +101,6 @@ class EndpointStore:
         """By (source, endpoint); only readings that are younger than a window."""
         rows = await self._database.fetch(_SQL["load_health"])
         return {(row["source"], row["endpoint"]): _health(row) for row in rows}
-
-    async def save_breakers(self, breakers: Iterable[CircuitBreaker]) -> None:
-        now = self._clock.now()
-        rows = [
-            {
-                "target": one.name,
-                "state": one.state.value,
-                "n": one.openings,
-                "opened_at": (now - timedelta(seconds=self._clock.monotonic() - one.opened_at)).isoformat(),
-                "until": (now + timedelta(seconds=one.retry_after())).isoformat(),
-                "reason": one.reason,
-            }
-            for one in breakers
-            if one.openings
-        ]
-        if rows:
-            await self._database.execute(_SQL["save_breakers"], json.dumps(rows))
-
-    async def load_breakers(self) -> list[KnownBreaker]:
-        rows = await self._database.fetch(_SQL["load_breakers"])
-        return [
-            KnownBreaker(
-                row["target"], BreakerState(row["state"]), row["n"], row["until"], row["reason"] or ""
-            )
-            for row in rows
-        ]
 
     async def healings_since(self, since: datetime) -> list[HealedEvent]:
         """Of users' requests, in no order."""

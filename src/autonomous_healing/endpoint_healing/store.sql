@@ -26,20 +26,6 @@ SELECT source, endpoint, status, total_requests, failed_requests, avg_response_t
   FROM endpoint_health
  WHERE updated_at > now() - interval '300 seconds';
 
--- save_breakers --
--- Every circuit that has been opened, by target.
-INSERT INTO breaker_state (target, state, n, opened_at, until, reason, changed_at)
-SELECT target, state, n, opened_at, until, reason, now()
-  FROM jsonb_to_recordset($1::jsonb) AS row(
-       target text, state text, n int, opened_at timestamptz, until timestamptz, reason text)
-ON CONFLICT (target) DO UPDATE
-   SET state = excluded.state, n = excluded.n, opened_at = excluded.opened_at, until = excluded.until, reason = excluded.reason,
-       changed_at = excluded.changed_at;
-
--- load_breakers --
--- Circuits that were not closed when they were last written.
-SELECT target, state, n, until, reason FROM breaker_state WHERE state <> 'closed' OR n > 0;
-
 -- count_events --
 -- How many failures are stored since a moment.
 SELECT count(*) AS events FROM error_events WHERE created_at >= $1;
