@@ -97,6 +97,7 @@ def test_a_burst_is_what_came_within_any_one_second(came: list[float], most: int
         ([(0, 2), (1, 3), (4, 5)], 2),
         ([(0, None), (5, 6), (7, None)], 2),
         ([(0, 9), (1, 8), (2, 7)], 3),
+        ([(0, 1), (2, 4), (3, 5)], 2),
     ],
 )
 def test_trials_at_once_are_those_under_way_at_one_moment(
@@ -112,11 +113,11 @@ def test_the_most_for_one_question_is_counted_by_key() -> None:
 
 def test_an_outage_is_told_in_shares_of_what_was_usual_before() -> None:
     steady = [(moment / 10, None) for moment in range(100)]  # ten a second for ten seconds
-    meanwhile = [(10 + moment, None) for moment in range(20)]  # one a second
+    meanwhile = [(10 + moment / 50, None) for moment in range(40)]  # all in the first second
     after = [(30 + moment / 30, None) for moment in range(30)]  # thirty in the first second
     asked = taken((9, 0.1, False), (10, 0.2, True), (29, 0.4, True), (30, 0.1, False))
     assert through_outage(visits(*steady, *meanwhile, *after), asked, Moments(0, 10, 30)) == {
-        "amplification_outage": pytest.approx(0.1),
+        "amplification_outage": pytest.approx(0.2),
         "success_outage": 1.0,
         "p99_outage_s": 0.4,
         "burst_after_outage": pytest.approx(3.0),
