@@ -29,9 +29,11 @@ from autonomous_healing.endpoint_healing.call import (
 from autonomous_healing.endpoint_healing.catalog import build_endpoints, default_sources
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.endpoints import Endpoint, Source
-from autonomous_healing.endpoint_healing.fetch import FIRST, Fetcher, FetchFailed, Hop, Judges
+from autonomous_healing.endpoint_healing.fetch import FIRST, Fetcher, FetchFailed, Hop
 from autonomous_healing.endpoint_healing.fidelity import Policy, parse_levels
 from autonomous_healing.endpoint_healing.freshness import AlwaysOpen, Freshness, FrozenWatch, MarketHours
+from autonomous_healing.endpoint_healing.judging import Judges
+from autonomous_healing.endpoint_healing.kept_copies import SecondLayer
 from autonomous_healing.endpoint_healing.options import HealingSettings, SourceSettings
 from autonomous_healing.endpoint_healing.plausibility import Plausibility
 from autonomous_healing.endpoint_healing.probe import Prober
@@ -228,6 +230,7 @@ class World:
         hours: MarketHours | None = None,
         secrets: Mapping[str, Sequence[str]] = SECRETS,
         clock: ManualClock | None = None,
+        layer: SecondLayer | None = None,
     ) -> None:
         self.clock = clock or HurriedClock()
         self.settings = settings_of(healing)
@@ -242,7 +245,7 @@ class World:
         self.learner = NestedLearner(LearningSettings(), random.Random(1))
         mind = Mind(guard=Guard(safety, self.fail_safe), learner=self.learner, learning=LearningSettings())
         self.healer = build_healer(
-            self.parts, self.settings, mind, self.journal, self.clock, random.Random(1)
+            self.parts, self.settings, mind, self.journal, self.clock, random.Random(1), layer
         )
         self.new_id = uuid7_from(self.clock)
         self.proxy = HealingProxy(self.endpoints, self.healer, self.settings, self.clock, self.new_id)
@@ -326,6 +329,7 @@ class World:
             judges,
             self.clock,
             settings,
+            random.Random(1),
         )
         return replace(parts, upstream=self.upstream, fetcher=fetcher)
 

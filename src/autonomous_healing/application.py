@@ -34,6 +34,7 @@ from autonomous_healing.dashboard import Dashboard, Rooms
 from autonomous_healing.dashboard.options import ServerSettings
 from autonomous_healing.database import Database, DatabaseAway, EventWriter, Spool
 from autonomous_healing.endpoint_healing.assembly import Mind, build_healer, build_parts, secrets_of
+from autonomous_healing.endpoint_healing.caching.store import CacheStore
 from autonomous_healing.endpoint_healing.call import FailedCall
 from autonomous_healing.endpoint_healing.catalog import build_endpoints
 from autonomous_healing.endpoint_healing.circuit_store import CircuitStore
@@ -115,6 +116,7 @@ class Application:
         self.writer = EventWriter(self.database, self._spool, self._clock, options.queue_max)
         self.store = EndpointStore(self.database, self._clock)
         self._circuit_store = CircuitStore(self.database, self._clock)
+        self._cache_store = CacheStore(self.database, self._clock)
         self.journal = Journal()
 
     def _build_healing(self, environ: Mapping[str, str], hours: MarketHours) -> None:
@@ -134,7 +136,8 @@ class Application:
         self.learner = NestedLearner(settings.learning, random.Random(self._rng.random()))
         mind = Mind(guard=guard, learner=self.learner, learning=settings.learning)
         self._rollups = Rollups(self.database, self.endpoints, self.parts.admission.window, clock)
-        self.healer = build_healer(self.parts, settings.healing, mind, self.journal, clock, self._rng)
+        layer = self._cache_store if settings.healing.cache.persist else None
+        self.healer = build_healer(self.parts, settings.healing, mind, self.journal, clock, self._rng, layer)
 
     def _build_alerts(self) -> None:
         self.web = WebChannel()
@@ -201,6 +204,7 @@ class Application:
         self._ground = self._crew(
             Background("database", self.database.run, clock),
             Background("event_writer", self.writer.run, clock),
+            Background("cache_store", self._cache_store.run, clock),
             Background("observations", self._count_observations, clock),
             Background("dashboard_live", self.dashboard.run, clock),
             Background("punctuality", self.parts.fetcher.blaming.punctuality.run, clock),
@@ -343,6 +347,8 @@ class Application:
         try:
             await self._bookkeeper.save_due(everything=True)
         finally:  # whatever became of that, the events are kept
+            await self._cache_store.flush()
+            await self._cache_store.stop()
             await self._ground.cancel()
             self.healthy_path.count()
             await self.writer.drain(DRAIN_SECONDS)

@@ -13,7 +13,7 @@ from tests.world import QUESTIONS, World
 
 from autonomous_healing.drills.twins import FaultKind
 from autonomous_healing.endpoint_healing.call import Call, Finding
-from autonomous_healing.endpoint_healing.fetch import Reading
+from autonomous_healing.endpoint_healing.judging import Reading
 from autonomous_healing.endpoint_healing.records import Record
 from autonomous_healing.endpoint_healing.upstream import Answer
 

@@ -9,9 +9,11 @@ from autonomous_healing.endpoint_healing.cache import ResponseCache
 from autonomous_healing.endpoint_healing.call import FailedCall, Response
 from autonomous_healing.endpoint_healing.catalog import session_quote
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
-from autonomous_healing.endpoint_healing.fetch import Fetcher, Judges
+from autonomous_healing.endpoint_healing.fetch import Fetcher
 from autonomous_healing.endpoint_healing.freshness import Freshness, FrozenWatch, MarketHours
 from autonomous_healing.endpoint_healing.healer import EndpointHealer
+from autonomous_healing.endpoint_healing.judging import Judges
+from autonomous_healing.endpoint_healing.kept_copies import KeptCopies, SecondLayer
 from autonomous_healing.endpoint_healing.observations import Observations
 from autonomous_healing.endpoint_healing.options import HealingSettings, SourceSettings
 from autonomous_healing.endpoint_healing.plausibility import Plausibility
@@ -138,10 +140,12 @@ def build_healer(
     journal: Journal,
     clock: Clock,
     rng: random.Random,
+    layer: SecondLayer | None = None,
 ) -> EndpointHealer:
-    """The door, with all strategies that are switched on."""
+    """The door, with all strategies that are switched on; `layer`: where copies outlive the process."""
     disabled = frozenset(name for name, switch in settings.strategies.items() if not switch.enabled)
     cascade = Cascade(build_strategies(parts, settings, clock, rng), disabled)
     order = LearnedOrder(mind.learner, cascade.strategies, mind.learning.quality, mind.guard.fail_safe, clock)
     loop: HealingLoop[FailedCall, Response] = HealingLoop(rank=order, guard=mind.guard, clock=clock)
-    return EndpointHealer(parts.fetcher, cascade, loop, journal, clock, settings)
+    kept = None if layer is None else KeptCopies(parts.cache, parts.fetcher, clock, layer)
+    return EndpointHealer(parts.fetcher, cascade, loop, journal, clock, settings, kept)

@@ -87,6 +87,8 @@ class ResponseCache:
         self.bytes_held = 0
         self.coalesces = settings.coalesce
         self.prefetches = settings.prefetch and settings.serve_fresh
+        self.has_second_layer = False
+        self._looked: OrderedDict[str, None] = OrderedDict()
         self.kept: Callable[[str, Copy], None] = lambda resource, copy: None  #: told of each new copy
 
     def __len__(self) -> int:
@@ -106,9 +108,27 @@ class ResponseCache:
             return
         made_at = self._clock.monotonic() - took - response.keeping.age
         copy = self._copy_of(call, response, made_at)
+        self.looked(call.resource)
         self._forget_revised(copy)
         self.put(call.resource, copy)
         self.kept(call.resource, copy)
+
+    def put_back(self, call: Call, response: Response, *, age: float, doubted: bool) -> None:
+        """A copy from the second layer, which was true so many seconds ago; doubted, it may only heal."""
+        copy = self._copy_of(call, response, self._clock.monotonic() - age)
+        copy.doubted = doubted
+        self.put(call.resource, copy)
+
+    def must_look(self, resource: str) -> bool:
+        """Whether there may be a copy in the second layer of which nothing is known here."""
+        return self.has_second_layer and resource not in self._looked and resource not in self._copies
+
+    def looked(self, resource: str) -> None:
+        """What the second layer knew of it is known here."""
+        if self.has_second_layer:
+            self._looked[resource] = None
+            if len(self._looked) > 2 * self._settings.max_entries:
+                self._looked.popitem(last=False)
 
     def put(self, resource: str, copy: Copy) -> None:
         """In the place of the one before; the least recently used make room."""
@@ -213,6 +233,7 @@ class ResponseCache:
             return False
         self.bytes_held -= copy.weight
         copy.weight = 0
+        self._looked.pop(resource, None)
         if series := copy.series:
             self._of_series[series].discard(resource)
             if not self._of_series[series]:

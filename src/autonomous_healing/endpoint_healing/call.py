@@ -12,6 +12,7 @@ from autonomous_healing.endpoint_healing.codes import Blame
 from autonomous_healing.endpoint_healing.endpoints import DataKind, Endpoint
 from autonomous_healing.endpoint_healing.fidelity import Fidelity, Policy
 from autonomous_healing.endpoint_healing.keeping import UNSAID, Keeping
+from autonomous_healing.endpoint_healing.priority import Priority
 from autonomous_healing.endpoint_healing.records import Record
 from autonomous_healing.resilience import Deadline
 
@@ -31,10 +32,22 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)  #: the caller's, as far as they may go upstream
     wishes: RequestDirectives = NO_WISHES  #: what the caller wants of copies
     hurried: bool = False  #: the caller gives less time than the product itself would
+    batch: bool = False  #: the caller can wait until others have been served
 
     @property
     def resource(self) -> str:
         return self.endpoint.resource(self.params)
+
+    @property
+    def priority(self) -> Priority:
+        """Who goes before it where not all can."""
+        match self.origin:
+            case "live":
+                return Priority.BATCH if self.batch else Priority.INTERACTIVE
+            case "probe":
+                return Priority.PROBE
+            case "drill":
+                return Priority.SHADOW
 
     @property
     def kind(self) -> DataKind:

@@ -1,10 +1,9 @@
 """One attempt at one target: admitted, sent, judged, and counted where it belongs."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
 
 from autonomous_healing.endpoint_healing.admission import Admission, Refused
 from autonomous_healing.endpoint_healing.blame import Blaming
@@ -13,16 +12,15 @@ from autonomous_healing.endpoint_healing.call import BadAnswer, Call, Failure, F
 from autonomous_healing.endpoint_healing.codes import FROZEN, MISSING, STALE, THROTTLES
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.endpoints import Endpoint, Source
-from autonomous_healing.endpoint_healing.freshness import Freshness, FrozenWatch
+from autonomous_healing.endpoint_healing.flow import Flows
+from autonomous_healing.endpoint_healing.judging import UNREAD, Judges, Reading
 from autonomous_healing.endpoint_healing.keeping import keeping
 from autonomous_healing.endpoint_healing.keys import Key
 from autonomous_healing.endpoint_healing.options import HealingSettings
-from autonomous_healing.endpoint_healing.plausibility import Plausibility
 from autonomous_healing.endpoint_healing.records import Bars, Quote, Record
-from autonomous_healing.endpoint_healing.redaction import Redaction, Redactions
+from autonomous_healing.endpoint_healing.redaction import Redaction
 from autonomous_healing.endpoint_healing.retry_after import OUTAGE, retry_after
 from autonomous_healing.endpoint_healing.upstream import Answer, Unanswered, Upstream
-from autonomous_healing.endpoint_healing.validators import read_answer
 from autonomous_healing.healing import CannotHeal
 from autonomous_healing.resilience import Clock, Deadline
 
@@ -34,33 +32,12 @@ RELAYED = ("cache-control", "etag", "last-modified", "expires", "location", "con
 MESSAGE = 200
 
 
-#: Larger answers are judged beside the event loop: a megabyte takes some 10 ms, which others would wait.
-LARGE = 1_048_576
-
-T = TypeVar("T")
-
-
-async def aside(size: int, work: Callable[..., T], *args: Any) -> T:
-    """`work(*args)`, in a thread where it is about more bytes than others should wait for."""
-    return await asyncio.to_thread(work, *args) if size > LARGE else work(*args)
-
-
 class FetchFailed(Exception):
     """The attempt brought no usable data."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
         self.failure = failure
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Judges:
-    """Those who look at an answer after its shape, in this order."""
-
-    plausibility: Plausibility
-    freshness: Freshness
-    frozen: FrozenWatch
-    redactions: Redactions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,17 +66,6 @@ class Sent:
     start: float  #: monotonic seconds
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
-    """What an answer says, and the first thing that is wrong with it."""
-
-    finding: Finding | None = None
-    record: Record | None = None
-
-
-UNREAD = Reading()
-
-
 class Fetcher:
     """Asks providers. Every call of the product to a provider goes through here."""
 
@@ -111,8 +77,10 @@ class Fetcher:
         judges: Judges,
         clock: Clock,
         settings: HealingSettings,
+        rng: random.Random | None = None,
     ) -> None:
         self.admission = admission
+        self.flows = Flows(admission, settings, clock, rng or random.Random())
         self.blaming = Blaming(admission, clock)
         self.max_answer = settings.max_answer_mb * 1_048_576  #: bytes
         self._upstream = upstream
@@ -126,21 +94,34 @@ class Fetcher:
 
         Raises `FetchFailed`, and `CannotHeal` when an extra call would pass the retry budget.
         """
-        endpoint, probe = call.endpoint, call.origin == "probe"
+        endpoint, began = call.endpoint, self._clock.now()
         host = hop.host or self.admission.choose_host(endpoint)
-        budget = self.admission.limits(endpoint.source).budget
-        began, start = self._clock.now(), self._clock.monotonic()
-        if hop.extra and not budget.spend():
-            raise CannotHeal("retry budget spent")
-        if not hop.extra:
-            budget.count_first()
+        self._charge(endpoint.source, hop)
+        deadline = call.deadline if hop.seconds is None else call.deadline.within(hop.seconds)
+        flow, wait = self.flows.of(endpoint, host), self.flows.seconds_to_wait(deadline)
+        trial = not self.admission.breaker(endpoint, host).is_closed
         try:
-            avoid, early = hop.avoid_key, hop.early
-            key = self.admission.admit(endpoint, host, avoid_key=avoid, probe=probe, early=early)
+            await flow.enter(call.priority, wait, trial=trial)
+            try:
+                return await self._fetch(call, host, hop, deadline)
+            finally:
+                flow.leave()
         except Refused as refused:
             raise FetchFailed(self._refusal(endpoint, host, began, refused)) from None
-        seconds = min(hop.seconds or endpoint.timeout, endpoint.timeout, call.deadline.remaining())
-        sent = Sent(host, key, seconds, began, start)
+
+    def _charge(self, source: Source, hop: Hop) -> None:
+        budget = self.admission.limits(source).budget
+        if not hop.extra:
+            budget.count_first()
+        elif not budget.spend():
+            raise CannotHeal("retry budget spent")
+
+    async def _fetch(self, call: Call, host: str, hop: Hop, deadline: Deadline) -> Response:
+        """By leave of its flow; raises `Refused` where circuit, key or quota say no."""
+        endpoint, probe = call.endpoint, call.origin == "probe"
+        key = self.admission.admit(endpoint, host, avoid_key=hop.avoid_key, probe=probe, early=hop.early)
+        seconds = min(endpoint.timeout, deadline.remaining())
+        sent = Sent(host, key, seconds, self._clock.now(), self._clock.monotonic())
         try:
             answer = await self._ask(call, sent, fresh=hop.fresh or call.wishes.no_cache)
             outcome = await self._outcome(call, sent, answer)
@@ -153,6 +134,14 @@ class Fetcher:
         """A fresh copy, which needs no asking."""
         return self._cache.reuse(call)
 
+    async def judge_kept(self, call: Call, answer: Answer) -> tuple[Response, bool] | None:
+        """An answer from an earlier time as it looks now, and whether its data is too old; None if unfit."""
+        reading = await self._judges.read(call, answer, self._clock.now())
+        if reading.finding is not None and reading.finding.code != STALE:
+            return None
+        response = self._response(call, call.endpoint.source.hosts[0], answer, reading.record)
+        return response, reading.finding is not None
+
     async def conclude(self, call: Call, sent: Sent, answer: Answer | Unanswered) -> Response:
         """What came of a request that another has sent: judged, counted and kept like all others.
 
@@ -162,7 +151,7 @@ class Fetcher:
 
     def judge_now(self, call: Call, sent: Sent, answer: Answer) -> Response | None:
         """The judged answer if it is well, neither waiting nor counting; None leaves it to `conclude`."""
-        reading = self._verdict(self._read(call, answer, self._clock.now()), call, sent.host)
+        reading = self._judges.judge_now(call, sent.host, answer, self._clock.now())
         if reading.finding:
             return None
         self.blaming.found(call.endpoint.place, call.resource)
@@ -184,8 +173,7 @@ class Fetcher:
 
     async def judge(self, call: Call, host: str, answer: Answer) -> Reading:
         """By rule and shape, then plausibility, freshness and movement; the first finding counts."""
-        reading = await aside(len(answer.body), self._read, call, answer, self._clock.now())
-        return self._verdict(reading, call, host)
+        return await self._judges.judge(call, host, answer, self._clock.now())
 
     def cannot_ask_again(self, source: Source) -> str | None:
         """Why no extra call to this source may be decided now, or None."""
@@ -214,28 +202,6 @@ class Fetcher:
         if reading.finding:
             raise CannotHeal(f"put together: {reading.finding.message}")
         return replace(part, body=body, record=reading.record, headers={})
-
-    def _verdict(self, reading: Reading, call: Call, host: str) -> Reading:
-        """With what needs memory of other answers."""
-        if reading.record is None or reading.finding:
-            return reading
-        return replace(
-            reading, finding=self._judges.frozen.judge(reading.record, call, host, self._clock.now())
-        )
-
-    def _read(self, call: Call, answer: Answer, now: datetime) -> Reading:
-        """All that needs no memory of other answers, so that it can be done beside the event loop."""
-        read = read_answer(
-            call.endpoint.source.id, call.endpoint.name, answer.status, answer.body, call.params
-        )
-        if isinstance(read, Finding):
-            return Reading(finding=read)
-        if read is None:
-            return Reading()
-        finding = self._judges.plausibility.judge(read, call.params, now) or self._judges.freshness.judge(
-            read, call, now
-        )
-        return Reading(finding=finding, record=read)
 
     async def _ask(self, call: Call, sent: Sent, *, fresh: bool) -> Answer | Unanswered:
         secret = sent.key.secret if sent.key else None
@@ -279,6 +245,7 @@ class Fetcher:
         if isinstance(outcome, Failure):
             hasty = self._is_haste(call, sent.seconds)
             outcome = replace(outcome, blame=self.blaming.count(outcome, sent.start, hasty=hasty))
+            self.flows.of(endpoint, sent.host).record_failed(outcome)
             if outcome.finding and outcome.finding.true_at:
                 # The copy was kept while a frozen value could not be told from a quiet one.
                 age = (self._clock.now() - outcome.finding.true_at).total_seconds()
@@ -291,6 +258,7 @@ class Fetcher:
         window.record_success(elapsed)
         self.admission.breaker(endpoint, sent.host).record_success(elapsed)
         self.admission.circuits.learn(endpoint, sent.host, window.p95_seconds())
+        self.flows.of(endpoint, sent.host).record_good(elapsed)
         self._cache.keep(call, outcome, took=elapsed)
         self.blaming.found(endpoint.place, call.resource)
         return outcome

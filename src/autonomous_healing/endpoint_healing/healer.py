@@ -13,6 +13,7 @@ from autonomous_healing.endpoint_healing.fetch import Fetcher, FetchFailed, Hop
 from autonomous_healing.endpoint_healing.fidelity import Fidelity
 from autonomous_healing.endpoint_healing.flights import Flights
 from autonomous_healing.endpoint_healing.health import FELT_ERROR
+from autonomous_healing.endpoint_healing.kept_copies import KeptCopies
 from autonomous_healing.endpoint_healing.options import HealingSettings
 from autonomous_healing.endpoint_healing.strategies import Cascade
 from autonomous_healing.endpoint_healing.trail import EndpointReport, Trail, TrailRing, without_bodies
@@ -82,6 +83,7 @@ class EndpointHealer:
         journal: Journal,
         clock: Clock,
         settings: HealingSettings,
+        kept: KeptCopies | None = None,
     ) -> None:
         self.trails = TrailRing()
         self.cascade = cascade
@@ -90,12 +92,14 @@ class EndpointHealer:
         self._journal = journal
         self._clock = clock
         self._settings = settings
+        self._kept = kept
         self._background: set[asyncio.Task[Response]] = set()
         self._flights: Flights[Result] = Flights()
         self._alone: OrderedDict[str, None] = OrderedDict()  #: resources whose answers are not to be shared
 
     async def answer(self, call: Call) -> Result:
-        """A truthful answer to a user's call, or the honest failure."""
+        """A truthful answer to a user's call, or the honest failure. Raises `NotCached`."""
+        await self._recall(call)
         if fresh := self._fetcher.reuse(call):
             return self._felt(Result(call=call, response=fresh))
         if call.wishes.only_if_cached:
@@ -107,6 +111,11 @@ class EndpointHealer:
         if not joined or self._told(result).shared:
             return self._felt(result) if joined else self._told(result)
         return await self._asked(call)
+
+    async def _recall(self, call: Call) -> None:
+        """A copy that only the second layer has."""
+        if self._kept is not None:
+            await self._kept.recall(call)
 
     async def _asked(self, call: Call) -> Result:
         began, start = self._clock.now(), self._clock.monotonic()
@@ -269,6 +278,7 @@ class EndpointHealer:
     async def _run(self, failed: FailedCall, diagnosis: Diagnosis) -> Healing[Response]:
         if not self._settings.enable_auto_healing or not failed.call.policy.levels:
             return Healing((), None, None)
+        await self._recall(failed.call)
         source = failed.call.endpoint.source.id
         strategies = self.cascade.claim(diagnosis, source, Origin.RULE)
         deadline = failed.call.deadline.within(self._settings.request_budget)

@@ -64,6 +64,7 @@ class Question:
     healed_at: float = -math.inf  #: monotonic seconds, of the last healing
     others: "tuple[Question, ...] | None" = None  #: the same at the source's other hosts, once needed
     leader: "Leader | None" = None  #: the attempt that is under way for it
+    looked: bool = False  #: the second layer of copies was asked
     alone: bool = False  #: its last answer was not to be shared: all who ask ask for themselves
 
 
@@ -151,6 +152,12 @@ class HealthyPath:
             copy.hits += 1
             self.observations.note_reused(question.target)
         return copy
+
+    def may_begin(self, question: Question) -> bool:
+        """Whether no copy is to be looked for any more before its source is asked; that takes a while."""
+        if not question.looked:
+            question.looked = not self._cache.must_look(question.resource)
+        return question.looked
 
     def just_expired(self, question: Question) -> Copy | None:
         """A copy that answers one more caller, as stale, while a new one is fetched."""

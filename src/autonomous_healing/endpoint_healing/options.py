@@ -5,6 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from autonomous_healing.endpoint_healing.endpoints import DataKind, SourceKind
+from autonomous_healing.endpoint_healing.flow_options import (
+    AdmissionSettings,
+    ConcurrencySettings,
+)
 from autonomous_healing.endpoint_healing.key_options import KeyPlaceSettings, KeySettings
 from autonomous_healing.resilience import BreakerSettings, Options, RetryBudgetSettings
 
@@ -83,6 +87,7 @@ class CacheSettings(Options):
     coalesce: bool = Field(
         True, description="Whether those who ask the same at the same time share one call to its source."
     )
+    persist: bool = Field(True, description="Whether copies are kept in the database, too.")
     prefetch: bool = Field(
         True, description="Whether what is asked for often is fetched anew before its copy is over."
     )
@@ -163,6 +168,14 @@ class HealingSettings(Options):
     )
     retry_budget: RetryBudgetSettings = Field(
         default_factory=RetryBudgetSettings, description="Bound on extra calls to one source."
+    )
+    concurrency: ConcurrencySettings = Field(
+        default_factory=ConcurrencySettings,
+        description="How many calls a host gets at once, in each process.",
+    )
+    admission: AdmissionSettings = Field(
+        default_factory=AdmissionSettings,
+        description="Calls not made while a source as a whole is in trouble.",
     )
     breaker: BreakerSettings = Field(
         default_factory=BreakerSettings, description="Circuit breaker of a target."

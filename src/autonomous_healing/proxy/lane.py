@@ -64,6 +64,8 @@ class Lane(ABC):
         if copy is not None:
             self._reuse(exchange, asked, copy)
             return True
+        if not self.path.may_begin(question):
+            return False
         if self.questions.may_be_stale:
             copy = self.path.just_expired(question)
             if copy is not None and (_is_asked(question) or self._refresh(exchange, asked)):

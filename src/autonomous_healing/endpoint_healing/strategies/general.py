@@ -18,9 +18,10 @@ from autonomous_healing.endpoint_healing.codes import (
     UNPARSABLE,
 )
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
-from autonomous_healing.endpoint_healing.fetch import Fetcher, Hop, aside
+from autonomous_healing.endpoint_healing.fetch import Fetcher, Hop
 from autonomous_healing.endpoint_healing.fidelity import Fidelity
 from autonomous_healing.endpoint_healing.freshness import speaks_of_the_past
+from autonomous_healing.endpoint_healing.judging import aside
 from autonomous_healing.endpoint_healing.records import Bars, Description, Quote, Rates, Series
 from autonomous_healing.endpoint_healing.validators.reading import midnight
 from autonomous_healing.healing import CannotHeal

@@ -1,0 +1,83 @@
+"""Copies that outlive the process: what a restart would make us ask for again, quota included."""
+
+import hashlib
+from datetime import timedelta
+from typing import Protocol
+
+from autonomous_healing.endpoint_healing.cache import OF_EXCHANGES, Copy, ResponseCache
+from autonomous_healing.endpoint_healing.caching.rows import CacheRow
+from autonomous_healing.endpoint_healing.call import Call
+from autonomous_healing.endpoint_healing.fetch import Fetcher
+from autonomous_healing.endpoint_healing.upstream import Answer
+from autonomous_healing.resilience import Clock
+
+#: An exchange is closed for so long at most (seconds); the windows of its copies do not run meanwhile.
+LONGEST_CLOSE = 5 * 86_400.0
+
+
+class SecondLayer(Protocol):
+    """Where rows are kept. It never raises, and never keeps anybody waiting for long."""
+
+    async def find(self, resource: bytes) -> CacheRow | None:
+        """The row, if it is there and is found within a moment."""
+
+    def put(self, row: CacheRow) -> None:
+        """Keep it, if there is room."""
+
+
+class KeptCopies:
+    """Puts each new copy into the second layer, and brings back what is not in memory."""
+
+    def __init__(self, cache: ResponseCache, fetcher: Fetcher, clock: Clock, layer: SecondLayer) -> None:
+        self._cache = cache
+        self._fetcher = fetcher
+        self._clock = clock
+        self._layer = layer
+        cache.kept = self._put
+        cache.has_second_layer = True
+
+    async def recall(self, call: Call) -> None:
+        """Take into memory what is kept of this question, judged anew; looked for once."""
+        if not self._cache.must_look(call.resource):
+            return
+        row = await self._layer.find(_digest(call.resource))
+        self._cache.looked(call.resource)
+        if row is None or self._cache.latest(call.resource) is not None:
+            return
+        age = (self._clock.now() - row.stored_at).total_seconds()
+        if age < 0:  # the clock was put back, by who knows how much
+            return
+        answer = Answer(row.status, dict(row.headers), row.body)
+        judged = await self._fetcher.judge_kept(call, answer)
+        if judged is not None:
+            response, is_old = judged
+            self._cache.put_back(call, response, age=age, doubted=is_old)
+
+    def _put(self, resource: str, copy: Copy) -> None:
+        response = copy.response
+        true_at = self._clock.now() - timedelta(seconds=self._clock.monotonic() - copy.kept_at)
+        fresh_until = true_at + timedelta(seconds=copy.fresh)
+        use = max(copy.if_error, copy.while_revalidate)
+        use += LONGEST_CLOSE if copy.kind in OF_EXCHANGES else 0.0
+        digest = _digest(resource)
+        row = CacheRow(
+            key=digest,
+            resource=digest,
+            source=response.source,
+            endpoint=copy.place.removeprefix(response.source),
+            kind=copy.kind.value,
+            status=response.status,
+            headers=(("content-type", response.content_type), *response.headers.items()),
+            body=response.body,
+            stored_at=true_at,
+            fresh_until=fresh_until,
+            stale_until=fresh_until + timedelta(seconds=use),
+            etag=response.headers.get("etag"),
+            hits=copy.hits,
+        )
+        self._layer.put(row)
+
+
+def _digest(resource: str) -> bytes:
+    """Says nothing of what was asked."""
+    return hashlib.sha256(b"copy " + resource.encode()).digest()
