@@ -13,12 +13,14 @@ from autonomous_healing.endpoint_healing.codes import (
     QUOTA_EXHAUSTED,
     RATE_LIMITED,
     SERVER_ERROR,
+    STALE,
     TIMEOUT,
     UNREACHABLE,
 )
 from autonomous_healing.endpoint_healing.endpoints import Auth
 from autonomous_healing.endpoint_healing.key_options import KeySettings
-from autonomous_healing.endpoint_healing.keys import KeyRing, KeyState, NoKey
+from autonomous_healing.endpoint_healing.key_states import ALLOWED, IllegalMove
+from autonomous_healing.endpoint_healing.keys import Key, KeyRing, KeyState, NoKey, UnknownKey
 
 POLYGON = build_source("polygon_io", default_sources()["polygon_io"])
 HERE, ELSEWHERE = "/v2/aggs", "/v2/prev"
@@ -34,10 +36,10 @@ def ring(
     )
 
 
-def chosen(keys: KeyRing, endpoint: str = HERE) -> str:
+def chosen(keys: KeyRing, endpoint: str = HERE, *, may_check: bool = False) -> str:
     """The alias of the key for the next call; else the code and the wait."""
     try:
-        key = keys.choose(endpoint)
+        key = keys.choose(endpoint, may_check=may_check)
     except NoKey as none:
         wait = "never" if none.retry_after is None else f"{none.retry_after:.0f}s"
         return f"{none.code} {wait}"
@@ -188,3 +190,363 @@ def test_a_key_never_shows_its_secret() -> None:
     keys = ring(ManualClock(), ("canary",))
     assert repr(keys.keys) == "[<Key polygon_io#1: ok>]"
     assert "canary" not in f"{keys.keys[0]}"
+
+
+MOVES = [
+    (KeyState.OK, RATE_LIMITED, KeyState.LIMITED),
+    (KeyState.OK, QUOTA_EXHAUSTED, KeyState.DRAINED),
+    (KeyState.OK, AUTH_REJECTED, KeyState.INVALID),
+    (KeyState.OK, PLAN_LIMITED, KeyState.OK),
+    (KeyState.LIMITED, RATE_LIMITED, KeyState.LIMITED),
+    (KeyState.LIMITED, QUOTA_EXHAUSTED, KeyState.DRAINED),
+    (KeyState.LIMITED, AUTH_REJECTED, KeyState.INVALID),
+    (KeyState.DRAINED, RATE_LIMITED, KeyState.DRAINED),  # said late, and lighter
+    (KeyState.DRAINED, AUTH_REJECTED, KeyState.INVALID),
+    (KeyState.INVALID, RATE_LIMITED, KeyState.INVALID),  # of a call begun before
+    (KeyState.INVALID, PLAN_LIMITED, KeyState.INVALID),
+    (KeyState.QUARANTINED, RATE_LIMITED, KeyState.QUARANTINED),
+    (KeyState.QUARANTINED, AUTH_REJECTED, KeyState.QUARANTINED),
+    *[(state, SERVER_ERROR, state) for state in KeyState],
+]
+
+
+@pytest.mark.parametrize(("before", "code", "after"), MOVES)
+def test_what_a_refusal_makes_of_a_key(before: KeyState, code: str, after: KeyState) -> None:
+    keys = ring(ManualClock())
+    keys.restore(FIRST, before, 600.0, "")
+    keys.reject(FIRST, code, HERE, 40.0)
+    assert keys.key(FIRST).state is after
+
+
+CHECKED = [
+    (AUTH_REJECTED, KeyState.INVALID, 86400.0),
+    (RATE_LIMITED, KeyState.LIMITED, 40.0),  # it is valid again
+    (QUOTA_EXHAUSTED, KeyState.DRAINED, 3600.0),
+    (PLAN_LIMITED, KeyState.OK, None),
+    (STALE, KeyState.OK, None),
+    (SERVER_ERROR, KeyState.INVALID, 60.0),  # says nothing of the key
+    (TIMEOUT, KeyState.INVALID, 60.0),
+    (MISSING, KeyState.INVALID, 60.0),
+]
+
+
+@pytest.mark.parametrize(("code", "state", "seconds"), CHECKED)
+def test_a_rejected_key_is_tried_again_after_an_hour_by_one_call(
+    code: str, state: KeyState, seconds: float | None
+) -> None:
+    clock = ManualClock()
+    keys = ring(clock, ("only",))
+    keys.reject(FIRST, AUTH_REJECTED, HERE, None)
+    clock.pass_time(3599.9)
+    assert chosen(keys, may_check=True) == f"{AUTH_REJECTED} 0s"
+    clock.pass_time(0.1)
+    assert chosen(keys, may_check=True) == FIRST
+    keys.reject(FIRST, code, HERE, 40.0)
+    assert (keys.readings()[0].state, keys.readings()[0].seconds_left) == (state, seconds)
+
+
+def test_while_a_key_is_tried_again_others_do_not_get_it() -> None:
+    clock = ManualClock()
+    keys = ring(clock, ("only",))
+    keys.reject(FIRST, AUTH_REJECTED, HERE, None)
+    clock.pass_time(3600.0)
+    assert chosen(keys, may_check=True) == FIRST
+    assert chosen(keys, may_check=True) == f"{AUTH_REJECTED} 60s"
+    keys.accept(FIRST)
+    keys.accept(FIRST)
+    assert chosen(keys) == FIRST
+
+
+def test_a_try_that_nobody_tells_of_is_made_again_after_a_minute() -> None:
+    clock = ManualClock()
+    keys = ring(clock, ("only",))
+    keys.reject(FIRST, AUTH_REJECTED, HERE, None)
+    clock.pass_time(3600.0)
+    tried = 0
+    for _ in range(600):
+        tried += chosen(keys, may_check=True) == FIRST
+        clock.pass_time(1.0)
+    assert tried == 10
+
+
+def test_of_two_rejected_keys_one_is_tried_in_a_minute() -> None:
+    clock = ManualClock()
+    keys = ring(clock)
+    for alias in (FIRST, SECOND):
+        keys.reject(alias, AUTH_REJECTED, HERE, None)
+    clock.pass_time(3600.0)
+    assert chosen(keys, may_check=True) == FIRST
+    keys.reject(FIRST, AUTH_REJECTED, HERE, None)
+    assert chosen(keys, may_check=True) == f"{AUTH_REJECTED} 0s"
+    clock.pass_time(60.0)
+    assert chosen(keys, may_check=True) == SECOND
+
+
+def test_who_cannot_tell_how_a_try_went_leaves_it_to_those_who_can() -> None:
+    clock = ManualClock()
+    keys = ring(clock)
+    keys.reject(FIRST, AUTH_REJECTED, HERE, None)
+    clock.pass_time(3600.0)
+    with pytest.raises(NoKey, match="polygon_io#1 has to be checked first"):
+        keys.choose(HERE)
+    assert keys.can_rotate(HERE, FIRST)
+    assert keys.choose(HERE, exclude=FIRST) is keys.key(SECOND)
+    assert chosen(keys, may_check=True) == FIRST
+    assert chosen(keys) == SECOND
+
+
+def test_an_answer_makes_no_key_valid_that_was_not_being_tried() -> None:
+    keys = ring(ManualClock())
+    keys.reject(FIRST, AUTH_REJECTED, HERE, None)
+    keys.accept(FIRST)
+    keys.accept("polygon_io#9")
+    assert keys.key(FIRST).state is KeyState.INVALID
+
+
+def test_three_different_refusals_in_ten_minutes_take_a_key_out_of_use_until_somebody_puts_it_back() -> None:
+    clock = ManualClock()
+    keys = ring(clock)
+    for code in (RATE_LIMITED, PLAN_LIMITED, RATE_LIMITED):
+        keys.reject(FIRST, code, ELSEWHERE, None)
+        clock.pass_time(300.0)
+    assert keys.key(FIRST).state is KeyState.LIMITED
+    keys.reject(FIRST, QUOTA_EXHAUSTED, HERE, None)
+    assert keys.key(FIRST).state is KeyState.DRAINED  # the plan's refusal is 10 minutes old by now
+    keys.reject(FIRST, AUTH_REJECTED, HERE, None)
+    assert keys.key(FIRST).state is KeyState.QUARANTINED
+    assert "API.AUTH_REJECTED, API.QUOTA_EXHAUSTED, API.RATE_LIMITED" in keys.key(FIRST).last_error
+    clock.pass_time(1e9)
+    assert chosen(keys, may_check=True) == SECOND
+    keys.release(FIRST)
+    assert chosen(keys) == FIRST
+    keys.reject(FIRST, RATE_LIMITED, HERE, None)
+    assert keys.key(FIRST).state is KeyState.LIMITED
+
+
+def test_a_key_is_quarantined_by_hand_and_left_by_hand_only() -> None:
+    clock = ManualClock()
+    keys = ring(clock, ("only",))
+    keys.quarantine(FIRST, "leaked")
+    keys.quarantine(FIRST, "again")
+    [reading] = keys.readings()
+    assert (reading.state, reading.seconds_left, reading.last_error) == (KeyState.QUARANTINED, None, "leaked")
+    clock.pass_time(1e9)
+    assert chosen(keys, may_check=True) == f"{AUTH_REJECTED} never"
+    keys.release(FIRST)
+    assert chosen(keys) == FIRST
+    with pytest.raises(IllegalMove, match="is ok, not quarantined"):
+        keys.release(FIRST)
+    with pytest.raises(UnknownKey, match="polygon_io has no key other"):
+        keys.quarantine("other", "x")
+
+
+@pytest.mark.parametrize("rotate_on", [frozenset(), frozenset({"invalid"}), ANY_STATE])
+def test_another_key_goes_on_for_one_in_quarantine_whatever_the_terms(rotate_on: frozenset[str]) -> None:
+    keys = ring(ManualClock(), rotate_on=rotate_on)
+    keys.quarantine(FIRST, "leaked")
+    assert chosen(keys) == SECOND
+
+
+@pytest.mark.parametrize("state", list(KeyState))
+def test_no_move_is_made_that_the_table_does_not_allow(state: KeyState) -> None:
+    for to in KeyState:
+        key = Key("a", "b", state)
+        if to in ALLOWED[state]:
+            key.move(to, 0.0)
+            assert key.state is to
+        else:
+            with pytest.raises(IllegalMove):
+                key.move(to, 0.0)
+
+
+@pytest.mark.parametrize("state", ["limited", "drained"])
+def test_without_the_terms_no_limit_is_gone_round_whatever_the_settings_say(state: str) -> None:
+    code = {"limited": RATE_LIMITED, "drained": QUOTA_EXHAUSTED}[state]
+    source = replace(POLYGON, rotate_on=ANY_STATE, terms_allow_rotation=False)
+    keys = KeyRing(source, ("one", "two"), ManualClock(), KeySettings())
+    keys.reject(FIRST, code, HERE, 40.0)
+    assert not keys.can_rotate(HERE, FIRST)
+    assert chosen(keys).startswith(code)
+
+
+def weighing(
+    clock: ManualClock,
+    shares: dict[str, float],
+    asked: list[str] | None = None,
+    rotate_on: frozenset[str] = ANY_STATE,
+) -> KeyRing:
+    def share(alias: str) -> float:
+        if asked is not None:
+            asked.append(alias)
+        return shares[alias]
+
+    keys = ring(clock, tuple("abc"[: len(shares)]), rotate_on)
+    keys.remaining_share = share
+    return keys
+
+
+def test_where_limits_may_be_gone_round_the_key_with_the_most_left_is_used() -> None:
+    clock = ManualClock()
+    shares = {FIRST: 0.2, SECOND: 0.5, "polygon_io#3": 0.5}
+    keys = weighing(clock, shares)
+    assert chosen(keys) == SECOND
+    shares[SECOND] = 0.1
+    assert chosen(keys) == SECOND  # looked at ten times a second
+    clock.pass_time(0.1)
+    assert chosen(keys) == "polygon_io#3"
+    keys.reject("polygon_io#3", RATE_LIMITED, HERE, 40.0)
+    assert chosen(keys) == FIRST
+
+
+def test_elsewhere_the_declared_order_counts_and_nobody_is_asked_how_much_is_left() -> None:
+    asked: list[str] = []
+    keys = weighing(ManualClock(), {FIRST: 0.1, SECOND: 0.9}, asked, frozenset({"invalid"}))
+    assert chosen(keys) == FIRST
+    keys.reject(SECOND, AUTH_REJECTED, HERE, None)
+    assert (chosen(keys), asked) == (FIRST, [])
+
+
+def test_what_is_left_is_asked_for_ten_times_a_second_at_most() -> None:
+    clock = ManualClock()
+    asked: list[str] = []
+    keys = weighing(clock, {FIRST: 0.5, SECOND: 0.4}, asked)
+    for troubled in (False, True):
+        asked.clear()
+        if troubled:
+            keys.reject(SECOND, PLAN_LIMITED, ELSEWHERE, None)
+        for _ in range(1000):
+            chosen(keys)
+            keys.can_rotate(HERE, FIRST)
+            clock.pass_time(0.001)
+        assert len(asked) <= 2 * 11
+
+
+def test_a_drained_key_returns_when_its_quota_begins_anew() -> None:
+    clock = ManualClock()
+    keys = ring(clock)
+    keys.period_left = lambda alias: 200_000.0
+    keys.reject(FIRST, QUOTA_EXHAUSTED, HERE, 1e9)  # what a provider says is not believed beyond a day
+    assert keys.readings()[0].seconds_left == 200_000.0
+
+
+def test_another_secret_starts_anew_and_the_one_before_is_kept_for_a_day() -> None:
+    clock = ManualClock()
+    keys = ring(clock)
+    keys.reject(FIRST, AUTH_REJECTED, HERE, None)
+    keys.reject(FIRST, PLAN_LIMITED, HERE, None)
+    before = keys.key(FIRST)
+    keys.rotate(FIRST, "new")
+    assert (chosen(keys), keys.key(FIRST).secret) == (FIRST, "new")
+    assert keys.key(FIRST) is not before  # or requests made ready for it would go on with the old secret
+    clock.pass_time(86_399.0)
+    keys.rotate_back(FIRST)
+    assert keys.key(FIRST).secret == "one"
+    with pytest.raises(UnknownKey, match="nothing is kept"):
+        keys.rotate_back(FIRST)
+
+
+def test_after_a_day_there_is_no_way_back() -> None:
+    clock = ManualClock()
+    keys = ring(clock)
+    keys.rotate(FIRST, "new")
+    clock.pass_time(86_400.0)
+    with pytest.raises(UnknownKey):
+        keys.rotate_back(FIRST)
+
+
+def test_keys_come_and_go_while_it_runs() -> None:
+    keys = ring(ManualClock(), ())
+    assert chosen(keys) == f"{AUTH_REJECTED} never"
+    keys.add("polygon_io#s1", "stored")
+    assert chosen(keys) == "polygon_io#s1"
+    keys.add("polygon_io#s2", "stored too")
+    keys.remove("polygon_io#s1")
+    assert chosen(keys) == "polygon_io#s2"
+    keys.reject("polygon_io#s1", AUTH_REJECTED, HERE, None)  # under way when it was removed
+    keys.use({"polygon_io#s2": "stored too", "polygon_io#s3": "third"})
+    assert [key.alias for key in keys.keys] == ["polygon_io#s2", "polygon_io#s3"]
+
+
+def test_a_key_that_stays_the_same_keeps_its_state_where_all_are_told_anew() -> None:
+    keys = ring(ManualClock())
+    keys.reject(FIRST, AUTH_REJECTED, HERE, None)
+    keys.reject(SECOND, AUTH_REJECTED, HERE, None)
+    keys.use({FIRST: "one", SECOND: "another"})
+    assert [key.state for key in keys.keys] == [KeyState.INVALID, KeyState.OK]
+
+
+def test_what_was_known_is_taken_up_again() -> None:
+    clock = ManualClock()
+    keys = ring(clock)
+    keys.restore(FIRST, KeyState.LIMITED, 40.0, RATE_LIMITED)
+    keys.exclude(SECOND, {HERE: 100.0})
+    assert (chosen(keys, HERE), chosen(keys, ELSEWHERE)) == (f"{RATE_LIMITED} 40s", SECOND)
+    assert keys.excluded(SECOND) == {HERE: 100.0}
+    [first, second] = keys.readings()
+    assert (first.state, first.seconds_left, first.last_error) == (KeyState.LIMITED, 40.0, RATE_LIMITED)
+    assert (second.state, second.excluded, second.share) == (KeyState.OK, (HERE,), 1.0)
+    clock.pass_time(100.0)
+    assert (chosen(keys, HERE), keys.excluded(SECOND)) == (FIRST, {})
+
+
+def test_moves_are_counted_and_told_by_alias(caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock()
+    keys = ring(clock, ("canary",))
+    with caplog.at_level("INFO"):
+        keys.reject(FIRST, RATE_LIMITED, HERE, 40.0)
+        keys.reject(FIRST, RATE_LIMITED, HERE, 40.0)
+        clock.pass_time(40.0)
+        chosen(keys)
+    assert keys.changes == {KeyState.LIMITED: 1, KeyState.OK: 1}
+    told = [(one.getMessage(), one.__dict__["key"], one.__dict__["state"]) for one in caplog.records]
+    assert told == [("key_state_changed", FIRST, "limited"), ("key_state_changed", FIRST, "ok")]
+    assert "canary" not in caplog.text
+
+
+def test_an_untroubled_ring_of_one_order_is_not_looked_at_twice() -> None:
+    class Clockless(ManualClock):
+        def monotonic(self) -> float:
+            raise AssertionError("the healthy path does not ask for the time")
+
+    keys = KeyRing(POLYGON, ("one", "two"), Clockless(), KeySettings())
+    assert chosen(keys) == FIRST
+
+
+def test_a_shorter_rest_said_later_ends_no_longer_one() -> None:
+    keys = ring(ManualClock())
+    for seconds in (100.0, 10.0):
+        keys.reject(FIRST, RATE_LIMITED, HERE, seconds)
+    assert keys.readings()[0].seconds_left == 100.0
+
+
+@pytest.mark.parametrize("outcome", [SERVER_ERROR, AUTH_REJECTED])
+def test_after_a_try_no_other_answer_counts_for_it(outcome: str) -> None:
+    clock = ManualClock()
+    keys = ring(clock)
+    keys.reject(FIRST, AUTH_REJECTED, HERE, None)
+    clock.pass_time(3600.0)
+    assert chosen(keys, may_check=True) == FIRST
+    keys.reject(FIRST, outcome, HERE, None)
+    keys.accept(FIRST)
+    assert keys.key(FIRST).state is KeyState.INVALID
+
+
+def test_a_key_that_proved_valid_and_is_rejected_again_rests_as_at_first() -> None:
+    clock = ManualClock()
+    keys = ring(clock)
+    keys.reject(FIRST, AUTH_REJECTED, HERE, None)
+    clock.pass_time(3600.0)
+    assert chosen(keys, may_check=True) == FIRST
+    keys.accept(FIRST)
+    keys.reject(FIRST, AUTH_REJECTED, HERE, None)
+    keys.reject(FIRST, PLAN_LIMITED, HERE, None)  # of a call begun before
+    assert (keys.key(FIRST).state, keys.readings()[0].seconds_left) == (KeyState.INVALID, 3600.0)
+
+
+def test_who_puts_a_key_back_forgives_what_was_before() -> None:
+    keys = ring(ManualClock())
+    for code in (RATE_LIMITED, QUOTA_EXHAUSTED, AUTH_REJECTED):
+        keys.reject(FIRST, code, HERE, None)
+    keys.release(FIRST)
+    keys.reject(FIRST, RATE_LIMITED, HERE, None)
+    assert keys.key(FIRST).state is KeyState.LIMITED
