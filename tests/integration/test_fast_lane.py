@@ -168,6 +168,19 @@ async def test_the_source_is_asked_in_the_very_same_bytes() -> None:
 
 
 @on_uvloop
+async def test_a_field_that_is_said_twice_goes_on_once_on_both_ways() -> None:
+    states = b"tracestate: a=1\r\nx-request-id: r1\r\ntracestate: b=2\r\n\r\n"
+    both: list[dict[str, Any]] = [{}, {"healing_allow": WISH}]
+    async with street("yahoo_finance") as here, here.house.line() as line:
+        for headers in both:
+            await line.send(request(CHART, **headers)[:-2] + states)
+            await line.answer()
+        short, ordinary = (one.head.split(b"\r\n") for one in here.origin.asked)
+    assert [one for one in short if one.startswith(b"tracestate")] == [b"tracestate: a=1, b=2"]
+    assert sorted(short) == sorted(ordinary)
+
+
+@on_uvloop
 async def test_failures_count_as_first_calls_for_the_budget_of_extra_ones() -> None:
     left = []
     for headers in ({}, {"healing_allow": WISH}):

@@ -1,12 +1,16 @@
 """A source that is passed through gets and gives everything as it is, but for what belongs to one hop."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from tests.eventually import eventually
-from tests.lanes import HASTY, RAW, Held, request, saying, shop
-from tests.wire_origins import Asked, Cut, answer, chunked, on_uvloop
+from tests.lanes import HASTY, RAW, Held, House, host, house, request, saying, shop
+from tests.wire_origins import HERE, Asked, Cut, answer, chunked, listening, on_uvloop, own_answer
+
+from autonomous_healing.proxy import Door, Passthrough, ProxyServer, Ways
 
 
 @pytest.mark.parametrize(
@@ -87,6 +91,51 @@ async def test_it_answers_below_the_mount_it_is_given_and_nowhere_else() -> None
     assert below.status == 200
     assert [one.status for one in elsewhere] == [404] * 4
     assert here.origin.targets == [b"/17"]
+
+
+class Counted(Passthrough):
+    """Remembers whether it was looked at."""
+
+    looked_at = 0
+
+    def answers(self, target: bytes) -> bool:
+        self.looked_at += 1
+        return super().answers(target)
+
+
+@asynccontextmanager
+async def counting(rooms: House) -> AsyncIterator[tuple[int, list[Counted]]]:
+    """Another port of the house, whose raw sources remember that."""
+    parts = rooms.parts
+    raw = [
+        Counted(one, parts.upstream, parts.admission, rooms.clock, deadline=10.0, buffer_bytes=65_536)
+        for one in parts.endpoints
+    ]
+    ways = Ways(proxy=rooms.proxy, path=rooms.path, fetcher=parts.fetcher, views={}, passthroughs=lambda: raw)
+    server = ProxyServer(Door(host=HERE, port=0, drain_seconds=0.0, limits=rooms.limits), ways)
+    await server.start()
+    try:
+        yield server.port, raw
+    finally:
+        await server.stop()
+
+
+@on_uvloop
+async def test_of_many_raw_sources_only_the_one_that_is_meant_is_looked_at() -> None:
+    mounts = {f"shop_{n}": f"/shops/{n}" for n in range(50)} | {"deep": "/a/b/c", "flat": "/flat"}
+    async with listening(own_answer) as origin:
+        sources = {
+            source: {"kind": "raw", "hosts": (host(origin.port, f"/{source}"),), "mount": mount}
+            for source, mount in mounts.items()
+        }
+        async with house(sources) as rooms, counting(rooms) as (port, raw):
+            for path in ("/shops/7/x", "/shops/42?x=1", "/a/b/c", "/flat/a/b/c/d/e/f"):
+                assert (await rooms.ask(path, port=port)).status == 200
+            for path in ("/shops", "/shops/77", "/a/b", "/a/b/cc", "/", "/shopsx/7"):
+                assert (await rooms.ask(path, port=port)).status == 404
+        looked_at = {one.source.id: one.looked_at for one in raw if one.looked_at}
+    assert origin.targets == [b"/shop_7/x", b"/shop_42/?x=1", b"/deep/", b"/flat/a/b/c/d/e/f"]
+    assert looked_at == {"shop_7": 1, "shop_42": 1, "deep": 1, "flat": 1}
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,8 @@ class Reception(ABC):
         self._passthroughs = passthroughs
         self._server: wire.Server | None = None
         self._own: list[tuple[Passthrough, wire.Server]] = []
-        self._mounted: list[Passthrough] = []
+        self._mounted: dict[bytes, Passthrough] = {}
+        self._deepest = 0  #: segments of the longest mount
         self._lane: Lane | None = None
         self._questions: dict[bytes, Question | None] = {}
 
@@ -88,7 +89,9 @@ class Reception(ABC):
             await self._listen(self._server, door.port)
             for one in self._passthroughs():
                 if one.source.port is None:
-                    self._mounted.append(one)
+                    mount = one.source.mount.encode()
+                    self._mounted[mount] = one
+                    self._deepest = max(self._deepest, mount.count(b"/"))
                 else:
                     server = wire.Server(one.handle, door.limits)
                     self._own.append((one, server))
@@ -123,11 +126,20 @@ class Reception(ABC):
         asked = self._plain(request) if request.method == b"GET" else None
         if asked is not None and lane.take(exchange, asked):
             return
-        for one in self._mounted:
-            if one.answers(request.target):
-                one.handle(exchange)
-                return
-        self.rest(exchange, asked)
+        if (one := self._mounted_at(request.target)) is not None:
+            one.handle(exchange)
+        else:
+            self.rest(exchange, asked)
+
+    def _mounted_at(self, target: bytes) -> Passthrough | None:
+        """The raw source below whose mount a target lies; no mount lies below another."""
+        path, end = target.partition(b"?")[0], 0
+        for _ in range(self._deepest):
+            end = path.find(b"/", end + 1)
+            one = self._mounted.get(path if end < 0 else path[:end])
+            if one is not None or end < 0:
+                return one
+        return None
 
     async def _listen(self, server: wire.Server, port: int) -> None:
         await server.listen(self._door.host, port, shared=self._door.shared)
@@ -156,8 +168,9 @@ class Reception(ABC):
         question = self.question(request.target)
         if question is None:
             return None
-        more = b"".join([b"%b: %b\r\n" % one for one in forwarded])
-        return Asked(question, {name.decode(): value.decode("latin-1") for name, value in forwarded}, more)
+        headers = _by_name(forwarded)
+        more = "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode("latin-1")
+        return Asked(question, headers, more)
 
     def question(self, target: bytes) -> Question | None:
         """What a target asks for, if it is one question to one endpoint; worked out once."""
@@ -178,11 +191,16 @@ class Reception(ABC):
 def read_request(request: wire.RequestHead) -> Request:
     """Raises `ValueError` for a query with too many parameters."""
     path, pairs = _read_target(request.target)
+    return Request(path, pairs, _by_name(request.fields))
+
+
+def _by_name(fields: wire.Fields) -> dict[str, str]:
+    """Those of one name put together (RFC 9110, section 5.3)."""
     headers: dict[str, str] = {}
-    for raw, value in request.fields:
+    for raw, value in fields:
         name, said = raw.decode(), value.decode("latin-1")
         headers[name] = f"{headers[name]}, {said}" if name in headers else said
-    return Request(path, pairs, headers)
+    return headers
 
 
 def _read_target(target: bytes) -> tuple[str, list[tuple[str, str]]]:

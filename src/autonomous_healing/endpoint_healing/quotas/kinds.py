@@ -1,0 +1,116 @@
+"""The two kinds of windows: one that holds in any span of time, and one that begins anew at certain moments."""
+
+import math
+from collections import deque
+
+from autonomous_healing.endpoint_healing.purpose import Purpose
+from autonomous_healing.endpoint_healing.quotas.counter import QuotaCounter
+from autonomous_healing.endpoint_healing.quotas.guards import Guards
+from autonomous_healing.endpoint_healing.quotas.options import QuotaWindowSettings
+from autonomous_healing.endpoint_healing.quotas.periods import Period, longest, period_at
+from autonomous_healing.endpoint_healing.quotas.steady_time import SteadyTime
+from autonomous_healing.endpoint_healing.quotas.window import Window
+
+#: A period that an earlier run wrote down may end so much later than one of ours: clocks were set meanwhile.
+_ASTRAY = 3600.0
+
+
+class SlidingWindow(Window):
+    """So many calls in any span of that length."""
+
+    __slots__ = ("_clean_from",)
+
+    kind = "sliding"
+
+    def __init__(self, name: str, seconds: float, declared: int | None, guards: Guards, position: int) -> None:
+        super().__init__(name, seconds, declared, guards, position)
+        self._clean_from = -math.inf  #: of the windows without a throttle that are counted next
+
+    def room_at(self, count: int, now: float) -> float:
+        at = self.tally.room_at(count)
+        if self.elsewhere:
+            own = self.tally.room_at(count - self.elsewhere) if count > self.elsewhere else now
+            at = min(at, max(self.told_until, own))
+        return at
+
+    def resets_in(self, now: float) -> float | None:
+        at = min(self.tally.next_out, self.told_until if self.elsewhere else math.inf)
+        return None if math.isinf(at) else max(0.0, at - now)
+
+    def eta(self, rate: float, now: float) -> float | None:
+        """Calls leave the window while others come: followed until all that count now have left."""
+        left = self.limit - self.used
+        for one in self.tally.slices:
+            gone = one.last + self.seconds - now
+            if rate * gone >= left:
+                return max(0.0, left / rate) if rate else None
+            left += one.count
+        return left / rate if rate * self.seconds >= self.limit else None
+
+    def _begin_clean(self, now: float) -> None:
+        self._clean_from = now
+
+    def _forget(self, now: float) -> None:
+        self.used -= self.tally.forget(now)
+        self.probes.forget(now)
+        self.fallbacks.forget(now)
+        if self.belief.estimated is not None and now >= self._clean_from + self.seconds:
+            windows = int(min((now - self._clean_from) / self.seconds, 1e6))
+            self.belief.clean(windows)
+            self._clean_from = now
+
+    def _span(self, now: float, wall: float) -> tuple[float, float | None]:
+        slices = self.tally.slices
+        oldest = slices[0].last if slices else now
+        return wall - now + oldest, wall - now + self.told_until if self.elsewhere else None
+
+    def _take_up(self, known: QuotaCounter, now: float, wall: float) -> None:
+        parts = known.calls.get("all", ())
+        self.used += sum(count for _, count in self._unknown(parts, now, wall))
+        elsewhere = known.used - sum(count for _, count in parts)
+        if elsewhere > 0 and known.resets_at is not None and known.resets_at.timestamp() > wall:
+            self.used += elsewhere - self.elsewhere
+            self.elsewhere = elsewhere
+            self.told_until = now + min(known.resets_at.timestamp() - wall, self.seconds)
+
+
+class FixedWindow(Window):
+    """So many calls from one reset to the next."""
+
+    __slots__ = ("_lent", "_period", "_restored", "_settings", "_throttled", "_time")
+
+    kind = "fixed"
+
+    def __init__(self, settings: QuotaWindowSettings, guards: Guards, position: int, time: SteadyTime) -> None:
+        super().__init__(settings.name, settings.seconds, settings.limit, guards, position)
+        self._settings = settings
+        self._time = time
+        self._period = period_at(settings, time.now())
+        self._throttled = False  #: in this period
+        self._restored = 0  #: of what is used, what was taken up of an earlier run
+        self._lent: deque[tuple[float, int]] = deque()  #: until when, and how many
+        self.due = time.monotonic_at(self._period.end)
+
+    def room_at(self, count: int, now: float) -> float:
+        return now + self._left()
+
+    def resets_in(self, now: float) -> float | None:
+        return self._left()
+
+    def eta(self, rate: float, now: float) -> float | None:
+        left = max(0, self.limit - self.used)
+        return left / rate if rate and left / rate < self._left() else None
+
+    def lend(self, count: int, until: float) -> None:
+        super().lend(count, until)
+        self._lent.append((until, count))
+
+    def take_back(self, count: int, until: float) -> None:
+        """Only of what counts in this period: a lease may have outlived the one before."""
+        for n, (one, lent) in enumerate(self._lent):
+            if one == until:
+                back = min(count, lent)
+                self._lent[n] = (one, lent - back)
+                self.used -= back
+                self.tally.take_back(back, until)
+                return
