@@ -516,6 +516,18 @@ async def test_stopping_fails_what_is_under_way_and_what_waits() -> None:
         await eventually(lambda: asker.place.open == 0)
 
 
+@on_both_loops
+async def test_who_asks_after_the_stop_is_refused_and_nothing_is_sent() -> None:
+    async with listening(own_answer) as origin, asking(origin.port) as asker:
+        await asker.ask(b"/before")
+        place = asker.place
+        await asker.pool.stop()
+        for _ in range(2):
+            refused = await asker.fails(b"/after", seconds=0.5)
+            assert (refused.phase, str(refused)) == (Phase.WAIT, "we are stopping")
+        assert (origin.targets, len(origin.lines), place.open) == ([b"/before"], 1, 0)
+
+
 @on_uvloop
 async def test_stopping_fails_who_is_still_connecting() -> None:
     asked = asyncio.Event()
@@ -530,7 +542,8 @@ async def test_stopping_fails_who_is_still_connecting() -> None:
         one = begun(asker, b"/")
         await asked.wait()
         await asker.pool.stop()
-        await error_of(one)
+        error = await error_of(one)
+        assert (error.phase, error.timed_out) == (Phase.WAIT, False)
         await eventually(lambda: len(asyncio.all_tasks()) == 1)
 
 

@@ -54,6 +54,7 @@ class OriginPool:
         self._all: set[OriginConnection] = set()
         self._dialing: set[asyncio.Task[None]] = set()
         self._waiting: deque[Asking] = deque()
+        self._stopped = False
 
     @property
     def open(self) -> int:
@@ -147,16 +148,21 @@ class OriginPool:
             one.close()
 
     async def stop(self) -> None:
-        """Close all connections at once; requests under way fail."""
+        """Close all connections at once; requests under way fail, and so do all to come."""
+        self._stopped = True
+        self._idle.clear()
         for task in list(self._dialing):
             task.cancel()
         await asyncio.gather(*self._dialing, return_exceptions=True)
         for one in list(self._all):
-            one.break_off(WireError(Phase.WAIT, "we are stopping"))
+            one.break_off(_stopping())
         while self._waiting:
-            self._fail(self._waiting.popleft(), WireError(Phase.WAIT, "we are stopping"))
+            self._fail(self._waiting.popleft(), _stopping())
 
     def _wait(self, asking: Asking) -> None:
+        if self._stopped:
+            self._loop.call_soon(self._fail, asking, _stopping())
+            return
         if len(self._waiting) >= self._limits.waiting and self._is_full() and not self._made_room():
             self._loop.call_soon(self._fail, asking, WireError(Phase.WAIT, "no free connection"))
             return
@@ -275,6 +281,10 @@ class Pool:
             for pool in pools:
                 pool.keep_house()
             await asyncio.gather(*(pool.look_again() for pool in pools))
+
+
+def _stopping() -> WireError:
+    return WireError(Phase.WAIT, "we are stopping")
 
 
 def _wake(tick: "asyncio.Future[None]") -> None:
