@@ -192,7 +192,7 @@ async def test_failures_count_as_first_calls_for_the_budget_of_extra_ones() -> N
             for number in range(60):
                 await here.ask(f"{CHART}?range={number}d", **headers)
             left.append(budget.left())
-    assert left == [6, 6]
+    assert left == [5, 5]
 
 
 @on_uvloop

@@ -1,10 +1,13 @@
 """Good answers are noted in passing and counted in batches, as if each had been counted by itself."""
 
+import random
+
 import pytest
 from tests.clock import ManualClock
 
+from autonomous_healing.endpoint_healing.admission import Admission
 from autonomous_healing.endpoint_healing.catalog import build_endpoints, default_sources
-from autonomous_healing.endpoint_healing.health import HealthWindow
+from autonomous_healing.endpoint_healing.flow import Flows
 from autonomous_healing.endpoint_healing.observations import (
     BUCKETS,
     RING,
@@ -12,7 +15,7 @@ from autonomous_healing.endpoint_healing.observations import (
     Target,
     bucket_of,
 )
-from autonomous_healing.endpoint_healing.options import WindowSettings
+from autonomous_healing.endpoint_healing.options import HealingSettings
 from autonomous_healing.resilience import BreakerState, CircuitBreaker, RetryBudget
 
 ENDPOINTS = build_endpoints(default_sources())
@@ -20,13 +23,16 @@ ENDPOINTS = build_endpoints(default_sources())
 
 def target(clock: ManualClock, number: int = 0) -> Target:
     """One endpoint's first host, with all that counts for it."""
-    endpoint = ENDPOINTS[number]
+    endpoint, settings = ENDPOINTS[number], HealingSettings()
+    host = endpoint.source.hosts[0]
+    admission = Admission({}, {}, settings, clock)
     return Target(
         endpoint,
-        endpoint.source.hosts[0],
-        HealthWindow(clock, WindowSettings()),
+        host,
+        admission.window(endpoint),
         CircuitBreaker(name=endpoint.place, clock=clock),
         RetryBudget(clock=clock),
+        Flows(admission, settings, clock, random.Random(1)).of(endpoint, host),
         1.0,
     )
 

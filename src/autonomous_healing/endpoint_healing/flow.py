@@ -33,7 +33,10 @@ BACK_IN_LINE = 1.0
 
 
 class Flow:
-    """Of one endpoint at one host. Whoever has entered leaves once, whatever came of it."""
+    """Of one endpoint at one host. Whoever has entered leaves once, whatever came of it.
+
+    Whoever finds `has_room` may enter by counting `slots.in_flight` up, in the same step.
+    """
 
     __slots__ = ("_clock", "_prior", "_rest_code", "_window", "rests_until", "shedding", "slots")
 
@@ -49,13 +52,12 @@ class Flow:
         self._prior = prior
         self._clock = clock
 
-    def try_enter(self) -> bool:
-        """A slot where nothing stands in the way; where something does, `enter` finds out what, or waits."""
+    def has_room(self) -> bool:
+        """Whether nothing stands in the way; where something does, `enter` finds out what, or waits."""
         slots = self.slots
-        if slots.in_flight >= slots.limit or self.shedding.active or self.rests_until:
+        if slots.in_flight >= slots.limit or self.shedding.active:
             return False
-        slots.in_flight += 1
-        return True
+        return not (self.rests_until and self._rest())
 
     async def enter(self, priority: Priority, seconds: float, *, trial: bool = False) -> None:
         """A slot, now or within `seconds`. Raises `Refused`. The trial of a circuit waits for nobody."""
@@ -83,7 +85,7 @@ class Flow:
         self.shedding.record_good()
 
     def record_unasked(self, seconds: Sequence[float]) -> None:
-        """The times of good calls that came in by `try_enter`."""
+        """The times of good calls that entered because there was room."""
         usual = self._usual()
         self.slots.count_good(sum(took <= usual for took in seconds))
         self.shedding.record_unasked(len(seconds))

@@ -126,7 +126,7 @@ class HealthyPath:
     def admit(self, question: Question, purpose: Purpose = Purpose.FIRST) -> Key | None:
         """The key to ask with; None where something stands in the way: the ordinary path finds out what."""
         target, endpoint = question.target, question.endpoint
-        if not target.breaker.is_steady:
+        if not (target.breaker.is_steady and target.flow.has_room()):
             return None
         limits = self._admission.limits(endpoint.source)
         try:
@@ -272,6 +272,7 @@ class HealthyPath:
                 admission.window(endpoint),
                 admission.breaker(endpoint, host),
                 admission.limits(endpoint.source).budget,
+                self._fetcher.flows.of(endpoint, host),
                 self._fetcher.patience(endpoint),
             )
         return known

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from operator import add
 
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
+from autonomous_healing.endpoint_healing.flow import Flow
 from autonomous_healing.endpoint_healing.health import HealthWindow
 from autonomous_healing.resilience import CircuitBreaker, RetryBudget
 
@@ -27,6 +28,7 @@ class Target:
         "breaker",
         "budget",
         "endpoint",
+        "flow",
         "histogram",
         "host",
         "patience",
@@ -43,6 +45,7 @@ class Target:
         window: HealthWindow,
         breaker: CircuitBreaker,
         budget: RetryBudget,
+        flow: Flow,
         patience: float,
     ) -> None:
         self.endpoint = endpoint
@@ -51,6 +54,7 @@ class Target:
         self.window = window
         self.breaker = breaker
         self.budget = budget
+        self.flow = flow
         self.patience = patience  #: seconds until healing begins although an answer may still come
         self.reused = 0  #: callers since the last count who got a fresh copy
         self.histogram = [0] * (BUCKETS + 1)
@@ -125,3 +129,4 @@ class Observations:
         target.window.record_felt("fresh", len(seconds))
         target.breaker.record_successes(seconds)
         target.budget.count_first(len(seconds))
+        target.flow.record_unasked(seconds)

@@ -93,6 +93,7 @@ class FirstAttempt(PlainAttempt[FastLane]):
             self._late.set_result(answer)
 
     def failed(self, error: wire.WireError) -> None:
+        self._give_back()
         if self._given_up:
             if not self._late.done():
                 self._late.set_exception(error)

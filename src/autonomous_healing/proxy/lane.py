@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from autonomous_healing import wire
 from autonomous_healing.endpoint_healing.cache import Copy
 from autonomous_healing.endpoint_healing.call import Call
+from autonomous_healing.endpoint_healing.concurrency import Slots
 from autonomous_healing.endpoint_healing.fetch import Fetcher, FetchFailed, Sent
 from autonomous_healing.endpoint_healing.healthy_path import KEYLESS, HealthyPath, Question
 from autonomous_healing.endpoint_healing.keys import Key
@@ -154,6 +155,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         "_lane",
         "_named",
         "_question",
+        "_slots",
         "_start",
         "_streaming",
     )
@@ -188,6 +190,8 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         self._streaming = False
         self._crowd = crowd
         self._joinable = not asked.question.alone
+        self._slots: Slots | None = question.target.flow.slots  #: until it is over
+        self._slots.in_flight += 1
         exchange.on_gone = self.cancel
         if self._joinable:
             asked.question.leader = self
@@ -215,7 +219,17 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         """Whether any client is there to answer."""
         return self._crowd is None or len(self._crowd) > 0
 
+    def cancel(self) -> None:
+        super().cancel()
+        self._give_back()
+
+    def _give_back(self) -> None:
+        slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.give_back()
+
     def answered(self, answer: wire.Answer) -> None:
+        self._give_back()
         if self._given_up:
             self.came_late(answer)
             return
@@ -264,6 +278,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
 
     def end(self) -> None:
         """The answer that streams is whole."""
+        self._give_back()
         self._exchange.finish()
         self._lane.path.note(self._question, self._lane.path.clock.monotonic() - self._start)
 

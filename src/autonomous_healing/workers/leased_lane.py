@@ -52,8 +52,9 @@ class LeasedPath(HealthyPath):
         self._copies = copies
 
     def admit(self, question: Question, purpose: Purpose = Purpose.FIRST) -> Key | None:
-        """The key to ask with; None without a lease."""
-        return self._leases.take(question.target.place)
+        """The key to ask with; None without a lease, and where this process has calls enough under way."""
+        target = question.target
+        return self._leases.take(target.place) if target.flow.has_room() else None
 
     def remember(self, question: Question, answer: wire.Answer, response: Response, head: bytes) -> None:
         super().remember(question, answer, response, head)
@@ -161,6 +162,7 @@ class LeasedAttempt(PlainAttempt[LeasedLane]):
         self._hand_over(_answered(answer))
 
     def failed(self, error: wire.WireError) -> None:
+        self._give_back()
         if self._given_up:
             self._tell_late(Failed.of(error))
         elif self._streaming:

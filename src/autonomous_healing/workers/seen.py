@@ -56,6 +56,7 @@ class SharedObservations(Observations):
 
     def tell(self, target: Target, seconds: list[float]) -> None:
         target.window.record_successes(seconds)
+        target.flow.record_unasked(seconds)
         self._sightings.add(target.place, seconds)
 
 
