@@ -3,7 +3,7 @@
 from autonomous_healing.alerts.alert import Alert, AlertLevel, Felt
 from autonomous_healing.alerts.alert_json import to_json
 from autonomous_healing.alerts.channels import LogChannel, WebChannel
-from autonomous_healing.alerts.facts import TroubleSeen, Truthful
+from autonomous_healing.alerts.facts import Telling, TroubleSeen, Truthful
 from autonomous_healing.alerts.manager import AlertManager
 from autonomous_healing.alerts.options import AlertSettings
 from autonomous_healing.alerts.store import AlertStore
@@ -16,6 +16,7 @@ __all__ = [
     "AlertStore",
     "Felt",
     "LogChannel",
+    "Telling",
     "TroubleSeen",
     "Truthful",
     "WebChannel",

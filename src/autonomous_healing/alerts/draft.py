@@ -6,7 +6,7 @@ from datetime import datetime
 from autonomous_healing.alerts.alert import Alert, AlertLevel
 from autonomous_healing.alerts.facts import TroubleSeen
 from autonomous_healing.alerts.policy import ANY, Fingerprint
-from autonomous_healing.alerts.texts import message, recommended_actions, title
+from autonomous_healing.alerts.texts import message, recommended_actions, title_of
 
 
 def opened(
@@ -18,7 +18,7 @@ def opened(
         fingerprint=str(belongs_to),
         timestamp=at,
         level=level,
-        title=title(trouble.source_name, trouble.health_status),
+        title=title_of(trouble),
         message=message(trouble),
         source=trouble.source,
         endpoint=belongs_to.scope,
@@ -43,7 +43,7 @@ def updated(alert: Alert, trouble: TroubleSeen, level: AlertLevel) -> Alert:
     alert = replace(
         alert,
         occurrences=alert.occurrences + 1,
-        title=title(trouble.source_name, trouble.health_status),
+        title=title_of(trouble),
         health_status=trouble.health_status,
         error_rate=trouble.error_rate,
         felt=trouble.felt,

@@ -3,7 +3,17 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from autonomous_healing.alerts.alert import Felt
+from autonomous_healing.alerts.alert import AlertLevel, Felt
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Telling:
+    """How a trouble is told that no endpoint measures: whoever sees it knows how grave it is."""
+
+    level: AlertLevel
+    title: str  #: "FRED - No key left"
+    message: str
+    actions: tuple[str, ...]  #: what people can do
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +37,7 @@ class TroubleSeen:
     at: datetime  #: when the failure was diagnosed
     affected_endpoints: tuple[str, ...]  #: of the source, that have this fault now; this one may be left out
     source_endpoints: int  #: how many endpoints of the source are known, well or not
+    telling: Telling | None = None  #: in place of what follows from the rest
 
     @property
     def affected(self) -> frozenset[str]:

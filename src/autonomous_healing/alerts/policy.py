@@ -56,6 +56,8 @@ class Fingerprint:
 
 def grade(trouble: TroubleSeen) -> AlertLevel:
     """By what users feel and by how healing fared, whichever is graver."""
+    if trouble.telling is not None:
+        return trouble.telling.level
     return max(_by_felt(trouble.felt.error), _by_healing(trouble))
 
 

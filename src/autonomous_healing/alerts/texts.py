@@ -49,8 +49,17 @@ def title(source_name: str, health_status: str) -> str:
     return f"{source_name} - {health_status.capitalize()}"
 
 
+def title_of(trouble: TroubleSeen) -> str:
+    """Its own, or that of its source."""
+    if trouble.telling is not None:
+        return trouble.telling.title
+    return title(trouble.source_name, trouble.health_status)
+
+
 def message(trouble: TroubleSeen) -> str:
     """How it ended for whoever asked, on one line."""
+    if trouble.telling is not None:
+        return _on_one_line(trouble.telling.message)
     if trouble.healed:
         means = f" using {trouble.strategy}" if trouble.strategy else ""
         return f"Error detected and automatically healed{means}."
@@ -59,6 +68,8 @@ def message(trouble: TroubleSeen) -> str:
 
 def recommended_actions(trouble: TroubleSeen) -> tuple[str, ...]:
     """What was really done, in the past tense, then what goes on or is left to do."""
+    if trouble.telling is not None:
+        return trouble.telling.actions
     is_data = trouble.code.startswith("DATA.")
     done = [TRIED[name] for name in trouble.tried if name in TRIED]
     cured = {**CURED, **_CURED_DATA} if is_data else CURED

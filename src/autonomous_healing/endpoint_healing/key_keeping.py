@@ -50,7 +50,7 @@ class KeyKeeper:
         self.changed: Callable[[str], None] = lambda source: (
             None
         )  #: told of each source whose keys are others
-        self._rings = rings
+        self.rings = rings
         self._store = store
         self._cipher = cipher
         self._redactions = redactions
@@ -64,7 +64,7 @@ class KeyKeeper:
     async def sync(self) -> None:
         """One look in both directions. Raises `DatabaseAway`, with nothing lost."""
         async with self._turn:
-            rows = {row.place: row for row in await self._store.load() if row.source in self._rings}
+            rows = {row.place: row for row in await self._store.load() if row.source in self.rings}
             if not self._begun:
                 self._recognise(rows.values())
             self._take_up(rows)
@@ -80,7 +80,7 @@ class KeyKeeper:
         A key of the environment is replaced until the next start, a stored one for good. Raises
         `UnknownKey`, for a stored one also `BadEncryptionKey` and `DatabaseAway`, with nothing changed.
         """
-        ring = self._rings[source]
+        ring = self.rings[source]
         key = ring.key(alias or next((key.alias for key in ring.keys), source))
         place = (source, key.alias)
         if place in self._stored:
@@ -95,7 +95,7 @@ class KeyKeeper:
 
     def secrets(self, source: str) -> dict[str, str]:
         """By alias, in order: for the processes beside this one, and for nobody else."""
-        return {key.alias: key.secret for key in self._rings[source].keys}
+        return {key.alias: key.secret for key in self.rings[source].keys}
 
     def _recognise(self, rows: Iterable[KeyRow]) -> None:
         """Keys of the environment, by their secrets: their places there may have changed."""
@@ -130,7 +130,7 @@ class KeyKeeper:
         self._tell_of_locked(locked)
 
     def _put(self, row: KeyRow, secret: str) -> None:
-        ring = self._rings[row.source]
+        ring = self.rings[row.source]
         self._redactions.add(row.source, secret)
         if row.place in self._stored:
             ring.rotate(row.alias, secret)
@@ -145,7 +145,7 @@ class KeyKeeper:
 
     def _drop(self, place: Place) -> None:
         source, alias = place
-        self._rings[source].remove(alias)
+        self.rings[source].remove(alias)
         self._stored.discard(place)
         self._known.pop(place, None)
         log.info("key_removed", extra={"key": alias})
@@ -158,7 +158,7 @@ class KeyKeeper:
             if row is None:
                 del self._known[place]  # to be written again
             elif row.revision != known.revision:
-                self._obey(self._rings[row.source], row)
+                self._obey(self.rings[row.source], row)
 
     def _obey(self, ring: KeyRing, row: KeyRow) -> None:
         key = ring.key(row.alias)
@@ -192,7 +192,7 @@ class KeyKeeper:
 
     async def _begin(self, rows: Iterable[KeyRow]) -> None:
         """Done once: forget keys that left the environment, and renew what an older key has encrypted."""
-        aliases = {source: [key.alias for key in ring.keys] for source, ring in self._rings.items()}
+        aliases = {source: [key.alias for key in ring.keys] for source, ring in self.rings.items()}
         await self._store.forget_others(aliases)
         for row in rows:
             if row.ciphertext is None or row.place not in self._stored:
@@ -207,7 +207,7 @@ class KeyKeeper:
         self._begun = True
 
     async def _forget_former(self, rows: Iterable[KeyRow]) -> None:
-        for ring in self._rings.values():
+        for ring in self.rings.values():
             ring.forget_former()
         before = self._clock.now() - timedelta(seconds=KEPT_SECONDS)
         if any(row.former and row.rotated_at and row.rotated_at < before for row in rows):
@@ -241,7 +241,7 @@ class KeyKeeper:
         return max(0.0, (at - self._clock.now()).total_seconds())
 
     def _all(self) -> Iterator[tuple[KeyRing, Key]]:
-        return ((ring, key) for ring in self._rings.values() for key in ring.keys)
+        return ((ring, key) for ring in self.rings.values() for key in ring.keys)
 
     def _tell_of_locked(self, locked: Mapping[str, tuple[str, ...]]) -> None:
         for source, aliases in locked.items():

@@ -92,6 +92,11 @@ class Key:
         return f"<Key {self.alias}: {self.state}>"
 
 
+def is_stored(alias: str) -> bool:
+    """Whether a key of that alias lies in the database, and not in the environment."""
+    return "#s" in alias
+
+
 def state_after(key: Key, code: str) -> KeyState:
     """The state of a key after a call with it was refused for that reason.
 
