@@ -131,7 +131,7 @@ class CircuitBreaker:
         now = self.clock.monotonic()
         self._settle(now)
         left = self._steady_at - now
-        return 1.0 if left <= 0 else 1.0 - (1.0 - FIRST_SHARE) * left / self.settings.slow_start
+        return 1.0 if left <= 0 else FIRST_SHARE + (1 - FIRST_SHARE) * (1 - left / self.settings.slow_start)
 
     def is_forced(self) -> bool:
         """Whether an operator's word holds; forgets one that has expired."""
@@ -145,7 +145,7 @@ class CircuitBreaker:
 
     def record_success(self, seconds: float) -> None:
         """One good call of so many seconds. The success of a trial before its time ends the waiting."""
-        if self.state is BreakerState.OPEN and self._trial.since is not None and not self.is_forced():
+        if self.state is BreakerState.OPEN and self._trial.since is not None:
             self._half_open()
         self.record_successes((seconds,))
 
