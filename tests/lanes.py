@@ -16,6 +16,7 @@ import msgspec
 from autonomous_healing import wire
 from autonomous_healing.drills.twins.providers import PROVIDERS, Ask, truthful
 from autonomous_healing.endpoint_healing.assembly import EndpointParts, Mind, build_healer, build_parts
+from autonomous_healing.endpoint_healing.caching.shared import Behind, SharedCache
 from autonomous_healing.endpoint_healing.catalog import build_endpoints, default_sources
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.freshness import AlwaysOpen, MarketHours
@@ -26,7 +27,15 @@ from autonomous_healing.endpoint_healing.options import HealingSettings, SourceS
 from autonomous_healing.endpoint_healing.trail import EndpointReport
 from autonomous_healing.healing import Journal
 from autonomous_healing.learning import LearningSettings, NestedLearner
-from autonomous_healing.proxy import Door, HealingProxy, Passthrough, ProxyServer, Request, Ways
+from autonomous_healing.proxy import (
+    Door,
+    HealingProxy,
+    ProxyServer,
+    RawSources,
+    Request,
+    Ways,
+    build_shared_cache,
+)
 from autonomous_healing.proxy.provenance import Reply
 from autonomous_healing.resilience import CircuitBreaker, uuid7_from
 from autonomous_healing.safety import FailSafe, Guard, SafetySettings
@@ -74,33 +83,21 @@ class House:
     path: HealthyPath
     limits: wire.ServerLimits
     raw_seconds: float  #: for a whole exchange with a raw source
+    shared: SharedCache
     server: ProxyServer = field(init=False)
 
     def __post_init__(self) -> None:
+        parts, most = self.parts, self.limits.buffer_bytes
+        raw = RawSources(parts, parts.admission, self.clock, self.shared, self.raw_seconds, most)
         ways = Ways(
             proxy=self.proxy,
             path=self.path,
             fetcher=self.parts.fetcher,
             views={"/livez": lambda: b'{"status":"alive"}'},
-            passthroughs=self._passthroughs,
+            passthroughs=raw.build,
         )
         door = Door(host=HERE, port=0, drain_seconds=0.0, limits=self.limits)
         self.server = ProxyServer(door, ways)
-
-    def _passthroughs(self) -> list[Passthrough]:
-        parts, most = self.parts, self.limits.buffer_bytes
-        raw = [one for one in parts.endpoints if one.source.kind == "raw"]
-        return [
-            Passthrough(
-                endpoint,
-                parts.upstream,
-                parts.admission,
-                self.clock,
-                deadline=self.raw_seconds,
-                buffer_bytes=most,
-            )
-            for endpoint in raw
-        ]
 
     async def ask(
         self, target: str, *, method: str = "GET", body: bytes = b"", port: int = 0, **headers: str
@@ -158,6 +155,7 @@ async def house(
     hours: MarketHours | None = None,
     limits: wire.ServerLimits | None = None,
     raw_seconds: float = 10.0,
+    behind: Behind | None = None,
 ) -> AsyncIterator[House]:
     """Started, with these sources only, and stopped in the end. Sources have no quota unless they say so."""
     clock = clock or HurriedClock()
@@ -185,6 +183,7 @@ async def house(
         path=HealthyPath(parts.fetcher, parts.upstream, parts.cache, parts.observations, clock),
         limits=limits or wire.ServerLimits(),
         raw_seconds=raw_seconds,
+        shared=build_shared_cache(settings.cache, clock, behind),
     )
     await built.server.start()
     try:

@@ -45,7 +45,14 @@ from autonomous_healing.endpoint_healing.rollups import Rollups
 from autonomous_healing.endpoint_healing.store import EndpointStore
 from autonomous_healing.healing import Journal
 from autonomous_healing.learning import LearningStore, NestedLearner
-from autonomous_healing.proxy import Door, HealingProxy, Passthrough, ProxyServer, Ways
+from autonomous_healing.proxy import (
+    Door,
+    HealingProxy,
+    ProxyServer,
+    RawSources,
+    Ways,
+    build_shared_cache,
+)
 from autonomous_healing.resilience import Clock, SystemClock, uuid7_from
 from autonomous_healing.safety import FailSafe, Guard
 from autonomous_healing.settings import Settings
@@ -137,6 +144,7 @@ class Application:
         mind = Mind(guard=guard, learner=self.learner, learning=settings.learning)
         self._rollups = Rollups(self.database, self.endpoints, self.parts.admission.window, clock)
         layer = self._cache_store if settings.healing.cache.persist else None
+        self.shared_cache = build_shared_cache(settings.healing.cache, clock, layer)
         self.healer = build_healer(self.parts, settings.healing, mind, self.journal, clock, self._rng, layer)
 
     def _build_alerts(self) -> None:
@@ -217,13 +225,17 @@ class Application:
         settings, parts, clock = self.settings, self.parts, self._clock
         path = HealthyPath(parts.fetcher, parts.upstream, parts.cache, parts.observations, clock)
         self.healthy_path = path
+        most = settings.server.buffer_max_bytes
+        raw = RawSources(
+            parts, parts.admission, clock, self.shared_cache, settings.healing.request_deadline, most
+        )
         self.questions = HealingProxy(parts.endpoints, self.healer, settings.healing, clock, self._new_id)
         return Ways(
             proxy=self.questions,
             path=path,
             fetcher=parts.fetcher,
             views=self.dashboard.documents(),
-            passthroughs=self._passthroughs,
+            passthroughs=raw.build,
         )
 
     def _build_workers(self) -> Crew:
@@ -245,20 +257,6 @@ class Application:
         )
         attempts = Attempts(self.proxy, self.endpoints, parts.admission, clock)
         return Crew(orders, self._door, self.proxy, desk, attempts, clock)
-
-    def _passthroughs(self) -> list[Passthrough]:
-        return [
-            Passthrough(
-                endpoint,
-                self.parts.upstream,
-                self.parts.admission,
-                self._clock,
-                deadline=self.settings.healing.request_deadline,
-                buffer_bytes=self.settings.server.buffer_max_bytes,
-            )
-            for endpoint in self.endpoints
-            if endpoint.source.kind == "raw"
-        ]
 
     async def _count_observations(self) -> None:
         while True:

@@ -145,6 +145,8 @@ def build_source(source_id: str, settings: SourceSettings) -> Source:
         rotate_on=settings.rotate_on,
         terms_allow_rotation=settings.terms_allow_rotation,
         while_revalidate=settings.while_revalidate,
+        cache=settings.cache,
+        stale_if_error=settings.stale_if_error,
         kind=settings.kind,
         allow_private=settings.allow_private,
         ca_file=settings.ca_file,

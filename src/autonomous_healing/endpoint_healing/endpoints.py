@@ -38,6 +38,9 @@ class DataKind(StrEnum):
 #: Data is judged and healed; what is raw is passed on as it is.
 SourceKind = Literal["data", "raw"]
 
+#: Shared: answers of a raw source are kept as HTTP allows a cache that many callers share (RFC 9111).
+SourceCache = Literal["off", "shared"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Auth:
@@ -62,6 +65,8 @@ class Source:
     rotate_on: Collection[str]  #: key states that allow going over to another key
     terms_allow_rotation: bool  #: the provider's terms let us go round the limits of one key by another
     while_revalidate: bool  #: a copy that has just expired answers while a new one is fetched
+    cache: SourceCache  #: whether answers of a raw one are kept
+    stale_if_error: bool  #: what is kept stands in where it fails
     kind: SourceKind
     allow_private: bool  #: addresses of this machine and of private networks may be connected to
     ca_file: str  #: a certificate authority that is trusted beside the system's; empty for none

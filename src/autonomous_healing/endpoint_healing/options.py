@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from autonomous_healing.endpoint_healing.caching.options import CacheMode
 from autonomous_healing.endpoint_healing.endpoints import DataKind, SourceKind
 from autonomous_healing.endpoint_healing.flow_options import (
     AdmissionSettings,
@@ -244,5 +245,13 @@ class SourceSettings(Options):
     while_revalidate: bool = Field(
         False,
         description="Whether a copy that has just expired answers, as stale, while a new one is fetched.",
+    )
+    cache: CacheMode = Field(
+        "off", description="Raw only: shared keeps answers as HTTP allows it, and gives them to all callers."
+    )
+    stale_if_error: bool = Field(
+        False,
+        description="With a shared cache only: whether what it keeps stands in, as stale, where the source "
+        "fails.",
     )
     quota: tuple[QuotaWindowSettings, ...] = Field((), description="Known limits, counted before each call.")

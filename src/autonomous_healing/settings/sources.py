@@ -41,6 +41,10 @@ def source_faults(settings: Settings) -> Iterator[Fault]:
         else:
             yield from _known(path, source, one)
         yield from _hosts(path, one)
+        if one.stale_if_error and one.cache == "off":
+            yield Fault(f"{path}.stale_if_error", "has an effect with cache: shared only")
+        if one.while_revalidate and one.kind == "raw" and one.cache == "off":
+            yield Fault(f"{path}.while_revalidate", "has no effect on a raw source without cache: shared")
     yield from _mounts(settings.sources)
     yield from _ports(settings)
 
@@ -55,6 +59,8 @@ def _known(path: str, source: str, one: SourceSettings) -> Iterator[Fault]:
         yield Fault(f"{path}.mount", "has an effect for kind raw only")
     if one.port is not None:
         yield Fault(f"{path}.port", "has an effect for kind raw only")
+    if one.cache != "off":
+        yield Fault(f"{path}.cache", "has an effect for kind raw only: copies of data are kept anyway")
 
 
 def _auth(path: str, source: str, one: SourceSettings) -> Iterator[Fault]:

@@ -10,7 +10,7 @@ from autonomous_healing.endpoint_healing.assembly import EndpointParts
 from autonomous_healing.endpoint_healing.healthy_path import KEYLESS
 from autonomous_healing.endpoint_healing.keys import Key
 from autonomous_healing.endpoint_healing.options import HealingSettings
-from autonomous_healing.proxy import Door, Passthrough
+from autonomous_healing.proxy import Door, Passthrough, RawSources, build_shared_cache
 from autonomous_healing.proxy.healing_proxy import PlainQuestions
 from autonomous_healing.proxy.lane import Asked
 from autonomous_healing.proxy.reception import Reception
@@ -149,18 +149,9 @@ class WorkerProcess:
 
     def _passthroughs(self) -> list[Passthrough]:
         duties, windows = self._duties, PassedWindows(self._sightings)
-        return [
-            Passthrough(
-                endpoint,
-                duties.parts.upstream,
-                windows,
-                self._clock,
-                deadline=duties.healing.request_deadline,
-                buffer_bytes=duties.door.limits.buffer_bytes,
-            )
-            for endpoint in duties.parts.endpoints
-            if endpoint.source.kind == "raw"
-        ]
+        cache = build_shared_cache(duties.healing.cache, self._clock)
+        deadline, most = duties.healing.request_deadline, duties.door.limits.buffer_bytes
+        return RawSources(duties.parts, windows, self._clock, cache, deadline, most).build()
 
     async def _listen(self, said: AsyncIterator[FromOwner]) -> None:
         """Until it says drain, or nothing any more."""

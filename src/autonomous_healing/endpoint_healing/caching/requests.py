@@ -46,6 +46,16 @@ class CacheRequest:
     plain: bool = True  #: nothing of all that: any answer that is fresh will do
 
     @property
+    def cacheable(self) -> bool:
+        """Whether a stored answer may answer it."""
+        return self.method in (b"GET", b"HEAD") and not self.guarded
+
+    @property
+    def may_be_recalled(self) -> bool:
+        """Whether its answer may lie on disk."""
+        return self.method == b"GET" and not self.authorised and not self.secret
+
+    @property
     def conditional(self) -> bool:
         """Whether its caller holds an answer, too."""
         return self.none_match is not None or self.modified_since is not None

@@ -1,7 +1,7 @@
 """The cache as those use it who have sockets: what is kept, confirmed and forgotten, in both layers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from autonomous_healing.endpoint_healing.caching.rows import CacheRow, answer_in
 from autonomous_healing.endpoint_healing.caching.stored import Received, StoredAnswer
 from autonomous_healing.endpoint_healing.caching.storing import NotStored, is_for_everybody, why_not_stored
 from autonomous_healing.endpoint_healing.caching.validating import updated
+from autonomous_healing.endpoint_healing.endpoints import Source
 from autonomous_healing.resilience import Clock
 from autonomous_healing.wire.message import Fields
 
@@ -48,17 +49,52 @@ class Bounds:
         return min(self.body_bytes, self.total_bytes // 4)
 
 
+class Room:
+    """For answers that are put together while they stream."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._longest = bounds.longest_body
+        self._most = bounds.total_bytes // 4
+        self.held = 0
+
+    def take(self, more: int, size: int) -> bool:
+        """Whether there was room for so many more bytes of one that has so many now; taken in any case."""
+        self.held += more
+        return size <= self._longest and self.held <= self._most
+
+    def give_back(self, size: int) -> None:
+        """One is put together, or given up."""
+        self.held -= size
+
+
 class SharedCache:
     """One for all sources of a process."""
 
-    def __init__(self, bounds: Bounds, clock: Clock, behind: Behind | None = None) -> None:
+    def __init__(
+        self,
+        bounds: Bounds,
+        clock: Clock,
+        behind: Behind | None = None,
+        windows: Windows = NO_WINDOWS,
+    ) -> None:
+        """`windows`: of sources that let answers be given although they are over."""
         self.bounds = bounds
         self.memory = Memory(bounds.entries, bounds.total_bytes)
         self.counts = self.memory.counts
         self.forced = ForcedRevalidations()
+        self.room = Room(bounds)
         self.behind = behind
         self._clock = clock
+        self._wide_windows = windows
         self._began = clock.now().timestamp() - clock.monotonic()
+
+    def windows_of(self, source: Source) -> Windows:
+        """What its operator lets be given although it is over."""
+        wide = self._wide_windows
+        return Windows(
+            while_revalidate=wide.while_revalidate if source.while_revalidate else 0.0,
+            if_error=wide.if_error if source.stale_if_error else 0.0,
+        )
 
     def date(self) -> float:
         """Unix seconds. Of the wall clock and one that has run evenly since the start, the earlier.
@@ -118,7 +154,8 @@ class SharedCache:
         stored.freshened(updated(stored.fields, received.fields), received)
         self.memory.weigh(stored, size)
         self.counts.revalidated += 1
-        if stored.varies != varies or why_not_stored(request, stored.facts, window=windows.if_error):
+        asked = request if request.method == b"GET" else replace(request, method=b"GET")
+        if stored.varies != varies or why_not_stored(asked, stored.facts, window=windows.if_error):
             self.memory.forget(stored)
             if self.behind is not None:
                 self.behind.remove(stored.resource)
