@@ -142,7 +142,7 @@ class AnyLife(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = ManualClock()
-        self.rules = Rules()
+        self.plain = Rules()
         self.breaker = self._made()
 
     def _made(self) -> CircuitBreaker:
@@ -159,7 +159,7 @@ class AnyLife(RuleBasedStateMachine):
         """Both say the same, and whoever only asks changes nothing."""
         would = self.breaker.would_allow_early() if early else self.breaker.would_allow()
         admitted = self.breaker.allow_early() if early else self.breaker.allow()
-        assert admitted is self.rules.admits(early=early) is would
+        assert admitted is self.plain.admits(early=early) is would
         return admitted
 
     @rule(early=st.booleans(), seconds=st.sampled_from([FAST, FAST, SLOW]), many=st.integers(1, 12))
@@ -167,7 +167,7 @@ class AnyLife(RuleBasedStateMachine):
         for _ in range(many):
             if self._admitted(early=early):
                 self.breaker.record_success(seconds)
-                self.rules.succeeds(seconds)
+                self.plain.succeeds(seconds)
 
     @rule(
         early=st.booleans(),
@@ -179,7 +179,7 @@ class AnyLife(RuleBasedStateMachine):
         for _ in range(many):
             if self._admitted(early=early):
                 self.breaker.record_failure("API.TIMEOUT", reset, seconds)
-                self.rules.fails(seconds, reset)
+                self.plain.fails(seconds, reset)
 
     @rule(early=st.booleans())
     def a_caller_vanishes(self, early: bool) -> None:
@@ -189,38 +189,38 @@ class AnyLife(RuleBasedStateMachine):
     def a_call_tells_nothing(self) -> None:
         if self._admitted():
             self.breaker.release_trial()
-            self.rules.trial = None
+            self.plain.trial = None
 
     @rule(seconds=st.sampled_from([1, 7, 30, 61, 120, 300, 1000]))
     def time_passes(self, seconds: int) -> None:
         self.clock.pass_time(seconds)
-        self.rules.now += seconds
+        self.plain.now += seconds
 
     @rule(kind=st.sampled_from(Force), seconds=st.sampled_from([10, 400]))
     def an_operator_decides(self, kind: Force, seconds: int) -> None:
         self.breaker.force(kind, seconds=seconds, reason="because", by="ann")
-        self.rules.force(kind, seconds)
+        self.plain.force(kind, seconds)
 
     @rule()
     def an_operator_lets_it_decide(self) -> None:
         self.breaker.unforce()
-        self.rules.unforce()
+        self.plain.unforce()
 
     @rule()
     def the_product_crashes(self) -> None:
         memory = self.breaker.memory()
         self.breaker = self._made()
         self.breaker.restore(memory)
-        self.rules.crash()
+        self.plain.crash()
 
     @invariant()
     def both_are_the_same(self) -> None:
-        one, rules = self.breaker, self.rules
-        assert (one.state, one.openings) == (rules.state, rules.openings)
-        assert one.retry_after() == rules.wait()
-        assert one.is_closed is (rules.state is CLOSED)
+        one, plain = self.breaker, self.plain
+        assert (one.state, one.openings) == (plain.state, plain.openings)
+        assert one.retry_after() == plain.wait()
+        assert one.is_closed is (plain.state is CLOSED)
         assert not one.is_steady or one.is_closed
-        assert one.is_forced() is rules.is_forced()
+        assert one.is_forced() is plain.is_forced()
 
 
 AnyLife.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
