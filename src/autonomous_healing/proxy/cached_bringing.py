@@ -11,7 +11,7 @@ from autonomous_healing import wire
 from autonomous_healing.endpoint_healing.caching.answers import read_answer
 from autonomous_healing.endpoint_healing.caching.directives import NO_WISHES
 from autonomous_healing.endpoint_healing.caching.ranges import is_excessive
-from autonomous_healing.endpoint_healing.caching.requests import POISONOUS, CacheRequest
+from autonomous_healing.endpoint_healing.caching.requests import CacheRequest, is_poisonous
 from autonomous_healing.endpoint_healing.caching.reuse import Verdict, decide, may_stand_in
 from autonomous_healing.endpoint_healing.caching.shared import SharedCache
 from autonomous_healing.endpoint_healing.caching.status import forwarded_status
@@ -96,12 +96,13 @@ class Bringing(Passthrough):
             del self._fills[fill.key]
 
     def _request_head(self, stored: StoredAnswer | None, speaker: Waiter, method: bytes) -> bytes:
-        dropped = POISONOUS
+        dropped: frozenset[bytes] = frozenset()
         if stored is not None:
-            dropped = dropped | CONDITIONS | _RANGE
+            dropped = CONDITIONS | _RANGE
         elif speaker.asked.range is not None and is_excessive(speaker.asked.range):
-            dropped = dropped | _RANGE
-        fields = [one for one in wire.relayed_fields(speaker.exchange.request) if one[0] not in dropped]
+            dropped = _RANGE
+        relayed = wire.relayed_fields(speaker.exchange.request)
+        fields = [one for one in relayed if one[0] not in dropped and not is_poisonous(one[0])]
         if stored is not None:
             fields += conditions(stored)
         target = self._route.prefix.encode() + speaker.target
@@ -240,7 +241,7 @@ class Bringing(Passthrough):
         usable = (
             isinstance(outcome, StoredAnswer) and decide(outcome, now, NO_WISHES).verdict is Verdict.FRESH
         )
-        for key in {one.asked.key for one in (*others, fill.background) if one}:
+        for key in {one.asked.key for one in (*others, fill.speaker) if one}:
             self._remember_pass(key, now, passed=not usable)
         for waiter in others:
             if isinstance(outcome, StoredAnswer) and self._is_for(waiter, outcome, now):
@@ -259,6 +260,12 @@ class Bringing(Passthrough):
             self._remember_pass(waiter.asked.key, now, passed=True)
             waiter.turns += 1
             self.resume(waiter)
+
+    def part_from(self, resource: bytes) -> None:
+        """It has changed: whoever asks from now on does not wait for an answer to an earlier question."""
+        for fill in list(self._fills.values()):
+            if fill.speaker is not None and fill.speaker.asked.key == resource:
+                self.ended(fill)
 
     def _give_up(self, fill: Fill, refuse: Callable[[wire.Exchange], None]) -> None:
         for waiter in fill.dismiss_others():

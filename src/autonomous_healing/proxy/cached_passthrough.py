@@ -226,4 +226,6 @@ class CachedPassthrough(Bringing):
         base = f"{self._route.origin}{self._route.prefix}"
         for changed in changed_targets(target, base, head.fields):
             for authorised in (False, True):
-                self.cache.forget(resource_key(self.source.id, changed, authorised=authorised))
+                key = resource_key(self.source.id, changed, authorised=authorised)
+                self.cache.forget(key)
+                self.part_from(key)

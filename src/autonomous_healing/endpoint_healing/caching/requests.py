@@ -20,7 +20,7 @@ _SPECIAL = frozenset({
 
 #: With their help an origin is led to answer for another place or another method than the one in the key;
 #: whoever sends them would poison what others get (`X-Forwarded-...` never goes on at all).
-POISONOUS = frozenset({
+_POISONOUS = frozenset({
     b"x-original-url", b"x-rewrite-url", b"x-original-uri", b"x-original-host", b"x-host",
     b"x-http-method", b"x-http-method-override", b"x-method-override",
 })  # fmt: skip
@@ -101,6 +101,11 @@ def read_request(source: str, target: bytes, head: RequestHead) -> CacheRequest:
         guarded=b"if-match" in names or b"if-unmodified-since" in names,
         plain=False,
     )
+
+
+def is_poisonous(name: bytes) -> bool:
+    """Whether a field of a request must not reach the source of what is kept; however it is spelt."""
+    return name.replace(b"_", b"-") in _POISONOUS
 
 
 def _may_hold_a_key(target: bytes) -> bool:

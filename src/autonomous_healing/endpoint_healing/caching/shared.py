@@ -1,5 +1,6 @@
 """The cache as those use it who have sockets: what is kept, confirmed and forgotten, in both layers."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,6 +18,12 @@ from autonomous_healing.endpoint_healing.caching.validating import updated
 from autonomous_healing.endpoint_healing.endpoints import Source
 from autonomous_healing.resilience import Clock
 from autonomous_healing.wire.message import Fields
+
+#: A moment before all others.
+NEVER = float("-inf")
+
+#: Changes that are remembered, for answers that were asked for before them and come after them.
+_MOST_CHANGES = 10_000
 
 #: Told what the second layer has, or that it has nothing, or not in time.
 Found = Callable[[CacheRow | None], None]
@@ -86,6 +93,7 @@ class SharedCache:
         self.behind = behind
         self._clock = clock
         self._wide_windows = windows
+        self._changed: OrderedDict[bytes, float] = OrderedDict()  #: when, in monotonic seconds
         self._began = clock.now().timestamp() - clock.monotonic()
 
     def windows_of(self, source: Source) -> Windows:
@@ -133,15 +141,15 @@ class SharedCache:
             return reason
         if len(received.body) > self.bounds.longest_body:
             return NotStored.TOO_LARGE
+        if self._changed.get(request.key, NEVER) >= received.at - received.took:
+            return NotStored.OUTDATED
         private = request.authorised or request.cookie or facts.cookie or request.secret
-        stored = StoredAnswer(place, request.key, request.fields, received, private=private)
-        self._put(stored, windows)
-        if request.authorised and is_for_everybody(facts):
-            self._put(
-                StoredAnswer(place, request.common_key, request.fields, received, private=private), windows
-            )
+        keys = {request.key, request.common_key} if is_for_everybody(facts) else {request.key}
+        answers = {key: StoredAnswer(place, key, request.fields, received, private=private) for key in keys}
+        for stored in answers.values():
+            self._put(stored, windows)
         self.counts.stored += 1
-        return stored
+        return answers[request.key]
 
     def confirm(
         self, request: CacheRequest, stored: StoredAnswer, received: Received, windows: Windows = NO_WINDOWS
@@ -165,6 +173,10 @@ class SharedCache:
     def forget(self, resource: bytes) -> None:
         """All answers to one question, wherever they are."""
         self.counts.invalidated += self.memory.forget_all(resource)
+        self._changed[resource] = self._clock.monotonic()
+        self._changed.move_to_end(resource)
+        if len(self._changed) > _MOST_CHANGES:
+            self._changed.popitem(last=False)
         if self.behind is not None:
             self.behind.remove(resource)
 

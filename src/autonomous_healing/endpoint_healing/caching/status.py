@@ -15,7 +15,6 @@ class Forwarded(StrEnum):
     VARY_MISS = "vary-miss"
     STALE = "stale"
     REQUEST = "request"  #: its caller wanted it so
-    PARTIAL = "partial"
 
 
 def hit_lines(age: int, ttl: int, detail: str = "") -> bytes:

@@ -26,6 +26,7 @@ class NotStored(StrEnum):
     ENDLESS = "endless"
     TOO_LARGE = "too-large"
     NOT_REUSABLE = "not-reusable"
+    OUTDATED = "outdated"  #: by a change that we saw after it was asked for
 
 
 def why_not_stored(request: CacheRequest, facts: AnswerFacts, *, window: float = 0.0) -> NotStored | None:
