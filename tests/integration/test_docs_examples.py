@@ -269,6 +269,9 @@ async def test_the_strategy_of_the_page_cures() -> None:
         exec(block, names)
 
     await names["test_gives_bars_of_hours_where_those_of_minutes_fail"]()
+    names["replace"] = lambda answer, **_: answer  # forgets to say what it brings
+    with pytest.raises(AssertionError):
+        await names["test_gives_bars_of_hours_where_those_of_minutes_fail"]()
 
 
 def test_the_cascade_is_as_printed() -> None:

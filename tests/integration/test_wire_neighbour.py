@@ -151,5 +151,7 @@ async def test_a_client_who_leaves_ends_what_the_other_process_does(tmp_path: Pa
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         await eventually(lambda: asked)
+        assert gone == []
         writer.transport.abort()
         await eventually(lambda: gone)
+    assert (len(asked), asked[0].answered, gone) == (1, True, ["gone"])

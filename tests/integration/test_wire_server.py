@@ -375,11 +375,13 @@ async def test_who_never_reads_is_dropped(close: bytes) -> None:
 async def test_who_reads_slowly_and_goes_on_gets_all_of_it(close: bytes) -> None:
     async with serving(large, SOON) as server, client(server.port) as line:
         await line.send(get(b"/large", close))
-        await line.until(b"\r\n\r\n")
+        head = await line.until(b"\r\n\r\n")
+        body = b""
         for _ in range(15):
-            await line.exactly(len(LARGE) // 20)
+            body += await line.exactly(len(LARGE) // 20)
             await eventually(waited(0.06))
-        await line.exactly(len(LARGE) // 4)
+        body += await line.exactly(len(LARGE) - len(body))
+    assert (head[:12], body == LARGE) == (b"HTTP/1.1 200", True)
 
 
 class Pouring:

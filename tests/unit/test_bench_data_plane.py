@@ -171,8 +171,10 @@ def test_without_figures_there_is_no_measurement(bad: str) -> None:
 
 
 def test_a_run_in_which_all_is_well_passes() -> None:
-    parse_load(output()).check("ours", 1024)
-    parse_load(output(bytes=5000 * 1024)).check("ours", 1024)
+    for said in (output(), output(bytes=5000 * 1024)):
+        load = parse_load(said)
+        load.check("ours", 1024)
+        assert (load.requests, load.refused, load.broken) == (5000, 0, 0)
 
 
 @pytest.mark.parametrize(

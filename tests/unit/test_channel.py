@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.eventually import eventually
 
 from autonomous_healing.workers.channel import MOST_BYTES, MOST_WAITING, BrokenChannel, Channel
 from autonomous_healing.workers.messages import (
@@ -142,8 +141,9 @@ async def test_sending_to_one_who_has_gone_is_no_error() -> None:
         await owner.close()
         for _ in range(100):
             worker.send(Ready())
-        await eventually(lambda: True)
         await worker.flush()
+        assert worker.dropped == 0
+        assert [message async for message in worker] == []
 
 
 def test_a_configuration_shows_no_key() -> None:
