@@ -22,7 +22,7 @@ from autonomous_healing import wire
 from autonomous_healing.proxy import Door, ProxyServer
 from autonomous_healing.resilience import Backoff, Clock
 from autonomous_healing.workers.attempts import Attempts
-from autonomous_healing.workers.channel import BrokenChannel, Channel
+from autonomous_healing.workers.channel import MOST_BYTES, BrokenChannel, Channel
 from autonomous_healing.workers.desk import Desk
 from autonomous_healing.workers.messages import (
     ATTEMPTS,
@@ -68,6 +68,16 @@ class WorkersLate(OSError):
     """Not all workers came up in time."""
 
 
+class OrdersTooLong(OSError):
+    """What every worker must be told does not go into one message."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            f"the settings of a worker take {size / 1e6:.1f} MB, and {MOST_BYTES / 1e6:.1f} MB can be told: "
+            "name fewer sources, or set server.workers to 1"
+        )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Orders:
     """What every worker is told."""
@@ -106,7 +116,7 @@ class Crew:
         self._clock = clock
         self._rng = random.Random()
         self._seats: list[_Seat] = []
-        self._folder = Path()
+        self._folder: Path | None = None
         self._servers: list[wire.Server] = []
         self._listening: asyncio.Server | None = None
         self._talks: dict[asyncio.Task[None] | None, Channel[FromWorker, FromOwner]] = {}
@@ -128,9 +138,15 @@ class Crew:
         return sum(server.in_flight for server in self._servers)
 
     async def open(self, workers: int, most_answer: int) -> None:
-        """The sockets, in a folder that nobody else may enter. `most_answer`: bytes in an attempt."""
+        """The sockets, in a folder that nobody else may enter. `most_answer`: bytes in an attempt.
+
+        Raises `OrdersTooLong`, and `OSError` where there can be no such folder.
+        """
+        size = len(msgspec.msgpack.encode(self._configuration(workers)))
+        if size > MOST_BYTES:
+            raise OrdersTooLong(size)
         self._seats = [_Seat(number) for number in range(1, workers + 1)]
-        self._folder = Path(tempfile.mkdtemp(prefix="healing-"))
+        self._folder = folder = Path(tempfile.mkdtemp(prefix="healing-"))
         limits = self._door.limits
         in_flight, held = limits.in_flight * workers, limits.buffer_bytes
         whole = max(most_answer, held) + _ENVELOPE
@@ -145,8 +161,8 @@ class Crew:
                 ),
             )
             self._servers.append(server)
-            await server.listen_unix(str(self._folder / name))
-        self._listening = await asyncio.start_unix_server(self._greet, str(self._folder / CHANNEL))
+            await server.listen_unix(str(folder / name))
+        self._listening = await asyncio.start_unix_server(self._greet, str(folder / CHANNEL))
 
     async def run(self) -> None:
         """Keep every seat taken."""
@@ -189,7 +205,7 @@ class Crew:
             _signal(process, signal.SIGKILL)
         await _ended(self._processes, _GRACE)
         await wire.drain(self._servers, 0.0)
-        if self._seats:
+        if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _keep(self, seat: _Seat) -> None:
@@ -227,7 +243,7 @@ class Crew:
             seat = await self._seat_for(said, writer)
             if seat is not None:
                 seat.channel = channel
-                channel.send(self._configuration(seat))
+                channel.send(self._configuration(seat.number))
                 await self._listen(seat, said, channel.send)
                 if seat.channel is channel:
                     seat.channel = None
@@ -249,10 +265,10 @@ class Crew:
             return None
         return next((one for one in self._seats if one.process and one.process.pid == hello.pid), None)
 
-    def _configuration(self, seat: _Seat) -> Configuration:
+    def _configuration(self, number: int) -> Configuration:
         orders = self._orders
         return Configuration(
-            number=seat.number,
+            number=number,
             settings=orders.settings,
             secrets=orders.secrets,
             sessions=None if orders.sessions is None else list(orders.sessions),
