@@ -255,7 +255,7 @@ class Application:
             clock,
             settings.server.workers,
         )
-        attempts = Attempts(self.proxy, self.endpoints, parts.admission, clock)
+        attempts = Attempts(self.proxy, parts.admission, clock)
         return Crew(orders, self._door, self.proxy, desk, attempts, clock)
 
     async def _count_observations(self) -> None:

@@ -65,7 +65,7 @@ class Office:
 async def office(**healing: Any) -> AsyncIterator[Office]:
     async with street("exchange_rate_api", FlowingClock(), healing={**ALONE, **healing}) as here:
         house = here.house
-        attempts = Attempts(house.server, house.parts.endpoints, house.parts.admission, here.clock)
+        attempts = Attempts(house.server, house.parts.admission, here.clock)
         async with serving(attempts.handle, wire.ServerLimits()) as server:
             yield Office(here, server)
 

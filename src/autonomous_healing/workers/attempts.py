@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from datetime import timedelta
 from typing import TypeAlias, TypeVar
 
@@ -95,11 +95,8 @@ _MESSAGES = msgspec.msgpack.Decoder(HandOver | Late)
 class Attempts:
     """The owner's side. Nothing that a caller sends comes here: it has a socket of its own."""
 
-    def __init__(
-        self, proxy: ProxyServer, endpoints: Iterable[Endpoint], admission: Admission, clock: Clock
-    ) -> None:
+    def __init__(self, proxy: ProxyServer, admission: Admission, clock: Clock) -> None:
         self._proxy = proxy
-        self._endpoints = {one.place: one for one in endpoints}
         self._admission = admission
         self._clock = clock
         self._late: dict[str, asyncio.Future[Outcome]] = {}
