@@ -22,7 +22,7 @@ _TOKEN = re.compile(r"[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*")
 _BYTES = re.compile(r":([A-Za-z0-9+/=]*):")
 _BOOLEAN = re.compile(r"\?([01])")
 _BLANKS = re.compile(r" *")
-_COMMA = re.compile(r"[ \t]*,[ \t]*")
+_WHITE = re.compile(r"[ \t]*")
 
 
 class _Bad(ValueError):
@@ -115,9 +115,10 @@ def parse_dictionary(field: bytes) -> dict[str, BareItem] | None:
         while not reader.over:
             name = reader.key()
             members[name] = reader.member()
+            reader.take(_WHITE)
             if reader.over:
                 break
-            if not reader.take(_COMMA) or reader.over:
+            if not reader.takes(",") or (reader.take(_WHITE) and reader.over):
                 return None
     except (_Bad, UnicodeDecodeError):
         return None
