@@ -149,8 +149,12 @@ EACH_ASKS = {"serve_fresh": False, "coalesce": False}
 
 
 def settings_of(healing: Mapping[str, Any] | None) -> HealingSettings:
-    """The defaults with changes; every question goes to its source unless `cache` says otherwise."""
-    changes = dict(healing or {})
+    """The defaults with changes.
+
+    Every question goes to its source unless `cache` says otherwise, and what was answered is over unless
+    `max_retry_attempts` does.
+    """
+    changes = {"max_retry_attempts": 0, **(healing or {})}
     return HealingSettings.model_validate({**changes, "cache": {**EACH_ASKS, **changes.get("cache", {})}})
 
 

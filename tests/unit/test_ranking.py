@@ -26,7 +26,7 @@ def order_after(lessons: dict[str, bool], mode: Mode = Mode.NORMAL) -> Ranking:
         for strategy, healed in lessons.items():
             learner.learn(CODE, HERE.cluster, strategy, healed, 0.2, clock.now().timestamp())
     strategies = World().healer.cascade.strategies
-    return LearnedOrder(learner, strategies, Quality(), FailSafe(mode), clock)(HERE, DECLARED, 3.0)
+    return LearnedOrder(learner, strategies, Quality(), FailSafe(mode), clock, 0.2)(HERE, DECLARED, 3.0)
 
 
 def test_with_nothing_learned_the_declared_order_stands_and_promises_nothing() -> None:
@@ -47,5 +47,5 @@ def test_where_only_rules_count_the_declared_order_stands() -> None:
 
 def test_a_declared_order_of_fewer_is_kept_too() -> None:
     learner = NestedLearner(LearningSettings(), random.Random(1))
-    rank = LearnedOrder(learner, World().healer.cascade.strategies, Quality(), FailSafe(), ManualClock())
+    rank = LearnedOrder(learner, World().healer.cascade.strategies, Quality(), FailSafe(), ManualClock(), 0.2)
     assert rank(HERE, (COPY,), 3.0).order == (COPY,)

@@ -145,7 +145,8 @@ def build_healer(
     """The door, with all strategies that are switched on; `layer`: where copies outlive the process."""
     disabled = frozenset(name for name, switch in settings.strategies.items() if not switch.enabled)
     cascade = Cascade(build_strategies(parts, settings, clock, rng), disabled)
-    order = LearnedOrder(mind.learner, cascade.strategies, mind.learning.quality, mind.guard.fail_safe, clock)
+    quality, fail_safe, reserve = mind.learning.quality, mind.guard.fail_safe, settings.local_reserve
+    order = LearnedOrder(mind.learner, cascade.strategies, quality, fail_safe, clock, reserve)
     loop: HealingLoop[FailedCall, Response] = HealingLoop(rank=order, guard=mind.guard, clock=clock)
     kept = None if layer is None else KeptCopies(parts.cache, parts.fetcher, clock, layer)
     return EndpointHealer(parts.fetcher, cascade, loop, journal, clock, settings, kept)

@@ -12,11 +12,19 @@ from autonomous_healing.endpoint_healing.codes import Blame
 from autonomous_healing.endpoint_healing.endpoints import DataKind, Endpoint
 from autonomous_healing.endpoint_healing.fidelity import Fidelity, Policy
 from autonomous_healing.endpoint_healing.keeping import UNSAID, Keeping
-from autonomous_healing.endpoint_healing.priority import Priority
+from autonomous_healing.endpoint_healing.priority import OF_PURPOSE, Priority
+from autonomous_healing.endpoint_healing.purpose import Purpose
 from autonomous_healing.endpoint_healing.records import Record
 from autonomous_healing.resilience import Deadline
 
 Origin = Literal["live", "probe", "drill"]
+
+
+@dataclass(slots=True)
+class Spent:
+    """What one request has cost its source so far."""
+
+    extra: int = 0  #: calls beyond the first
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,21 +41,27 @@ class Call:
     wishes: RequestDirectives = NO_WISHES  #: what the caller wants of copies
     hurried: bool = False  #: the caller gives less time than the product itself would
     batch: bool = False  #: the caller can wait until others have been served
+    spent: Spent = field(default_factory=Spent, compare=False)  #: shared with what is asked in its place
 
     @property
     def resource(self) -> str:
         return self.endpoint.resource(self.params)
 
     @property
-    def priority(self) -> Priority:
-        """Who goes before it where not all can."""
+    def purpose(self) -> Purpose:
+        """Why its first attempt is made."""
         match self.origin:
             case "live":
-                return Priority.BATCH if self.batch else Priority.INTERACTIVE
+                return Purpose.BATCH if self.batch else Purpose.FIRST
             case "probe":
-                return Priority.PROBE
+                return Purpose.PROBE
             case "drill":
-                return Priority.SHADOW
+                return Purpose.DRILL
+
+    @property
+    def priority(self) -> Priority:
+        """Who goes before it where not all can."""
+        return OF_PURPOSE.get(self.purpose, Priority.INTERACTIVE)
 
     @property
     def kind(self) -> DataKind:

@@ -65,6 +65,12 @@ KEY_CODES = frozenset({AUTH_REJECTED, PLAN_LIMITED, RATE_LIMITED, QUOTA_EXHAUSTE
 #: Faults that end when the provider says so.
 THROTTLES = frozenset({RATE_LIMITED, CLIENT_BLOCKED, QUOTA_EXHAUSTED})
 
+#: Faults that may pass by themselves within seconds.
+PASSING = frozenset({TIMEOUT, SERVER_ERROR, UNREACHABLE})
+
+#: One more look, past all caches on the way, is all that bad data gets.
+LOOK_AGAIN = frozenset({UNPARSABLE, INVALID, IMPLAUSIBLE, STALE, FROZEN})
+
 
 class Blame(StrEnum):
     """Whose fault it is; each moves only what it should."""

@@ -1,7 +1,7 @@
 """One attempt at one target: admitted, sent, judged, and counted where it belongs."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -11,15 +11,17 @@ from autonomous_healing.endpoint_healing.cache import ResponseCache
 from autonomous_healing.endpoint_healing.call import BadAnswer, Call, Failure, Finding, Response, Trouble
 from autonomous_healing.endpoint_healing.codes import FROZEN, MISSING, STALE, THROTTLES
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
-from autonomous_healing.endpoint_healing.endpoints import Endpoint, Source
-from autonomous_healing.endpoint_healing.flow import Flows
+from autonomous_healing.endpoint_healing.endpoints import Endpoint
+from autonomous_healing.endpoint_healing.flow import UNAVAILABLE, Flows
 from autonomous_healing.endpoint_healing.judging import UNREAD, Judges, Reading
 from autonomous_healing.endpoint_healing.keeping import keeping
 from autonomous_healing.endpoint_healing.keys import Key
 from autonomous_healing.endpoint_healing.options import HealingSettings
+from autonomous_healing.endpoint_healing.priority import OF_PURPOSE
+from autonomous_healing.endpoint_healing.purpose import Purpose
 from autonomous_healing.endpoint_healing.records import Bars, Quote, Record
 from autonomous_healing.endpoint_healing.redaction import Redaction
-from autonomous_healing.endpoint_healing.retry_after import OUTAGE, retry_after
+from autonomous_healing.endpoint_healing.retry_after import OF_LIMITS, OUTAGE, retry_after
 from autonomous_healing.endpoint_healing.upstream import Answer, Unanswered, Upstream
 from autonomous_healing.healing import CannotHeal
 from autonomous_healing.resilience import Clock, Deadline
@@ -32,8 +34,20 @@ RELAYED = ("cache-control", "etag", "last-modified", "expires", "location", "con
 MESSAGE = 200
 
 
+#: Calls beyond the first that one request may cost its source, whatever heals it (spec: section 8).
+MOST_EXTRA = 2
+
+
 class FetchFailed(Exception):
     """The attempt brought no usable data."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class AskedInVain(CannotHeal):
+    """An extra call was made, or refused, and brought nothing either."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
@@ -48,6 +62,7 @@ class Hop:
     avoid_key: str | None = None
     seconds: float | None = None  #: less time than the endpoint's own
     extra: bool = False  #: charged to the retry budget
+    purpose: Purpose = Purpose.RETRY  #: of an extra call
     fresh: bool = False  #: past every cache on the way
     early: bool = False  #: although its circuit is open, before its time
 
@@ -64,6 +79,10 @@ class Sent:
     seconds: float
     began: datetime
     start: float  #: monotonic seconds
+
+
+def _untold(_: Sent) -> None:
+    return
 
 
 class Fetcher:
@@ -89,39 +108,46 @@ class Fetcher:
         self._clock = clock
         self._settings = settings
 
-    async def fetch(self, call: Call, hop: Hop = FIRST) -> Response:
-        """A judged answer, kept as last good copy.
+    async def fetch(self, call: Call, hop: Hop = FIRST, tell: Callable[[Sent], None] = _untold) -> Response:
+        """A judged answer, kept as last good copy. `tell` hears of the request as it is sent.
 
         Raises `FetchFailed`, and `CannotHeal` when an extra call would pass the retry budget.
         """
         endpoint, began = call.endpoint, self._clock.now()
         host = hop.host or self.admission.choose_host(endpoint)
-        self._charge(endpoint.source, hop)
+        self._charge(call, hop)
         deadline = call.deadline if hop.seconds is None else call.deadline.within(hop.seconds)
         flow, wait = self.flows.of(endpoint, host), self.flows.seconds_to_wait(deadline)
         trial = not self.admission.breaker(endpoint, host).is_closed
         try:
-            await flow.enter(call.priority, wait, trial=trial)
+            priority = max(call.priority, OF_PURPOSE.get(hop.purpose, call.priority))
+            await flow.enter(priority, wait, trial=trial)
             try:
-                return await self._fetch(call, host, hop, deadline)
+                return await self._fetch(call, host, hop, deadline, tell)
             finally:
                 flow.leave()
         except Refused as refused:
             raise FetchFailed(self._refusal(endpoint, host, began, refused)) from None
 
-    def _charge(self, source: Source, hop: Hop) -> None:
-        budget = self.admission.limits(source).budget
+    def _charge(self, call: Call, hop: Hop) -> None:
+        budget = self.admission.limits(call.endpoint.source).budget
         if not hop.extra:
             budget.count_first()
-        elif not budget.spend():
-            raise CannotHeal("retry budget spent")
+            return
+        if reason := self.cannot_ask_again(call):
+            raise CannotHeal(reason)
+        budget.spend()
+        call.spent.extra += 1
 
-    async def _fetch(self, call: Call, host: str, hop: Hop, deadline: Deadline) -> Response:
+    async def _fetch(
+        self, call: Call, host: str, hop: Hop, deadline: Deadline, tell: Callable[[Sent], None]
+    ) -> Response:
         """By leave of its flow; raises `Refused` where circuit, key or quota say no."""
         endpoint, probe = call.endpoint, call.origin == "probe"
         key = self.admission.admit(endpoint, host, avoid_key=hop.avoid_key, probe=probe, early=hop.early)
         seconds = min(endpoint.timeout, deadline.remaining())
         sent = Sent(host, key, seconds, self._clock.now(), self._clock.monotonic())
+        tell(sent)
         try:
             answer = await self._ask(call, sent, fresh=hop.fresh or call.wishes.no_cache)
             outcome = await self._outcome(call, sent, answer)
@@ -129,6 +155,11 @@ class Fetcher:
             self.admission.breaker(endpoint, host).release_trial()
             raise
         return self._concluded(call, sent, outcome)
+
+    def was_answered_since(self, call: Call, at: float) -> bool:
+        """Whether the last good copy was asked for since then, in monotonic seconds."""
+        copy = self._cache.latest(call.resource)
+        return copy is not None and copy.kept_at + copy.response.keeping.age >= at
 
     def reuse(self, call: Call) -> Response | None:
         """A fresh copy, which needs no asking."""
@@ -175,9 +206,11 @@ class Fetcher:
         """By rule and shape, then plausibility, freshness and movement; the first finding counts."""
         return await self._judges.judge(call, host, answer, self._clock.now())
 
-    def cannot_ask_again(self, source: Source) -> str | None:
-        """Why no extra call to this source may be decided now, or None."""
-        return None if self.admission.limits(source).budget.left() else "retry budget spent"
+    def cannot_ask_again(self, call: Call) -> str | None:
+        """Why no extra call may be decided for it now, or None."""
+        if call.spent.extra >= MOST_EXTRA:
+            return f"{MOST_EXTRA} calls beyond the first were made for it already"
+        return None if self.admission.limits(call.endpoint.source).budget.left() else "retry budget spent"
 
     def time_to_ask(self, deadline: Deadline) -> float:
         """Seconds of a healing that may be spent on asking; the rest is kept for local answers."""
@@ -191,7 +224,7 @@ class Fetcher:
         try:
             answer = await self.fetch(call, replace(hop, seconds=seconds, extra=True))
         except FetchFailed as again:
-            raise CannotHeal(again.failure.message) from None
+            raise AskedInVain(again.failure) from None
         if answer.status >= 300:
             raise CannotHeal(f"HTTP {answer.status}: redirected elsewhere")
         return answer
@@ -311,9 +344,11 @@ class Fetcher:
         """Only a throttle ends at the reset of a limit, and only an outage (503) when Retry-After says so."""
         if answer is None:
             return None
-        if diagnose(failure).code in THROTTLES:
-            return retry_after(answer.headers, self._clock.now())
-        return retry_after(answer.headers, self._clock.now(), OUTAGE) if failure.status == 503 else None
+        throttled = diagnose(failure).code in THROTTLES
+        if not throttled and failure.status != UNAVAILABLE:
+            return None
+        names, cap = OF_LIMITS if throttled else OUTAGE, self._settings.retry_after_cap
+        return retry_after(answer.headers, self._clock.now(), names, cap)
 
     def _refusal(self, endpoint: Endpoint, host: str, began: datetime, refused: Refused) -> Failure:
         return Failure(

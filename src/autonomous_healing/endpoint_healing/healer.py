@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from autonomous_healing.endpoint_healing.background_retries import BackgroundRetries
 from autonomous_healing.endpoint_healing.call import Call, FailedCall, Failure, Response, Trouble
 from autonomous_healing.endpoint_healing.codes import CALLER_ERROR, Blame
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
@@ -13,9 +14,11 @@ from autonomous_healing.endpoint_healing.fetch import Fetcher, FetchFailed, Hop
 from autonomous_healing.endpoint_healing.fidelity import Fidelity
 from autonomous_healing.endpoint_healing.flights import Flights
 from autonomous_healing.endpoint_healing.health import FELT_ERROR
+from autonomous_healing.endpoint_healing.hedging import Hedger
 from autonomous_healing.endpoint_healing.kept_copies import KeptCopies
 from autonomous_healing.endpoint_healing.options import HealingSettings
 from autonomous_healing.endpoint_healing.strategies import Cascade
+from autonomous_healing.endpoint_healing.strategies.cascade import RETRY
 from autonomous_healing.endpoint_healing.trail import EndpointReport, Trail, TrailRing, without_bodies
 from autonomous_healing.healing import (
     Attempt,
@@ -93,6 +96,8 @@ class EndpointHealer:
         self._clock = clock
         self._settings = settings
         self._kept = kept
+        self._hedger = Hedger(fetcher, clock, settings)
+        self._retries = BackgroundRetries(fetcher, clock, settings)
         self._background: set[asyncio.Task[Response]] = set()
         self._flights: Flights[Result] = Flights()
         self._alone: OrderedDict[str, None] = OrderedDict()  #: resources whose answers are not to be shared
@@ -106,7 +111,7 @@ class EndpointHealer:
             raise NotCached
         if call.hurried or call.resource in self._alone or not self._settings.cache.coalesce:
             return self._told(await self._asked(call))
-        wanted = (call.resource, call.policy, call.wishes)
+        wanted = (call.resource, call.policy, call.wishes, call.batch)
         result, joined = await self._flights.join(wanted, lambda: self._asked(call))
         if not joined or self._told(result).shared:
             return self._felt(result) if joined else self._told(result)
@@ -120,7 +125,7 @@ class EndpointHealer:
     async def _asked(self, call: Call) -> Result:
         began, start = self._clock.now(), self._clock.monotonic()
         patience = self._fetcher.patience(call.endpoint, call.deadline.remaining())
-        return await self.follow(call, self._fetcher.fetch(call), began, start, patience)
+        return await self.follow(call, self._hedger.fetch(call), began, start, patience)
 
     async def follow(
         self,
@@ -145,7 +150,18 @@ class EndpointHealer:
         except asyncio.CancelledError:
             attempt.cancel()  # the caller has gone, and nobody else waits for this
             raise
+        if not bypassed:
+            self._try_later(result)
         return self._felt(replace(result, bypassed=bypassed))
+
+    def _try_later(self, result: Result) -> None:
+        """Where the answer is not the source's own, try to have a good copy again."""
+        cure, report = result.response, result.report
+        if result.failure is None or report is None or result.call.wishes.no_store:
+            return
+        if cure is None or cure.fidelity is not Fidelity.EXACT or cure.age is not None:
+            looked = any(one.tried and one.strategy == RETRY for one in report.attempts)
+            self._retries.begin(result.call, result.failure, looked_again=looked)
 
     async def heal(self, failed: FailedCall, diagnosis: Diagnosis) -> EndpointReport:
         """Try to cure; write it down. For failures that are diagnosed already."""
@@ -158,6 +174,7 @@ class EndpointHealer:
 
     async def stop(self) -> None:
         """End what still runs in the background."""
+        await self._retries.stop()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

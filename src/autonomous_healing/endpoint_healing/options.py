@@ -9,6 +9,7 @@ from autonomous_healing.endpoint_healing.endpoints import DataKind, SourceKind
 from autonomous_healing.endpoint_healing.flow_options import (
     AdmissionSettings,
     ConcurrencySettings,
+    HedgingSettings,
 )
 from autonomous_healing.endpoint_healing.key_options import KeyPlaceSettings, KeySettings
 from autonomous_healing.resilience import BreakerSettings, Options, RetryBudgetSettings
@@ -128,6 +129,21 @@ class HealingSettings(Options):
     in_request_backoff_cap: float = Field(
         5.0, gt=0, le=60, description="Longest wait before any retry, seconds."
     )
+    max_retry_attempts: int = Field(
+        3,
+        ge=0,
+        le=10,
+        description="Retries at most after the caller has its answer, to have a good copy again.",
+    )
+    exponential_backoff_base: float = Field(
+        1.0, gt=0, le=3600, description="Seconds before the first of these."
+    )
+    backoff_factor: float = Field(
+        2.0, ge=1, le=10, description="How many times longer the wait before each further one is."
+    )
+    retry_after_cap: float = Field(
+        86400.0, gt=0, le=2678400, description="Longest rest of a source, whatever it says itself, seconds."
+    )
     request_budget: float = Field(
         3.0, gt=0, le=60, description="Seconds from the diagnosis to the cure at most."
     )
@@ -173,6 +189,10 @@ class HealingSettings(Options):
     concurrency: ConcurrencySettings = Field(
         default_factory=ConcurrencySettings,
         description="How many calls a host gets at once, in each process.",
+    )
+    hedging: HedgingSettings = Field(
+        default_factory=HedgingSettings,
+        description="Second calls for questions that are slow to be answered.",
     )
     admission: AdmissionSettings = Field(
         default_factory=AdmissionSettings,

@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from autonomous_healing.endpoint_healing.purpose import Purpose
+
 #: From this urgency on a caller can wait (RFC 9218, section 4.1: 0 is the most urgent, 7 the least).
 BATCH_URGENCY = 5
 
@@ -13,6 +15,16 @@ class Priority(IntEnum):
     BATCH = 1  #: somebody wants it, who can wait
     PROBE = 2  #: the product itself wants it
     SHADOW = 3  #: for comparison and practice
+
+
+#: What the product wants by itself has time.
+OF_PURPOSE = {
+    Purpose.BATCH: Priority.BATCH,
+    Purpose.PROBE: Priority.PROBE,
+    Purpose.PREFETCH: Priority.PROBE,
+    Purpose.SHADOW: Priority.SHADOW,
+    Purpose.DRILL: Priority.SHADOW,
+}
 
 
 def priority_said(field: str) -> Priority:

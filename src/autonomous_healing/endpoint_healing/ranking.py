@@ -11,7 +11,10 @@ from autonomous_healing.safety import FailSafe, Mode
 
 
 class LearnedOrder:
-    """Ranks by what was learned; keeps the declared order where fail-safe forbids that."""
+    """Ranks by what was learned; keeps the declared order where fail-safe forbids that.
+
+    What asks a source is left out where its usual time would not leave `reserve` seconds for local answers.
+    """
 
     def __init__(
         self,
@@ -20,7 +23,9 @@ class LearnedOrder:
         quality: Quality,
         fail_safe: FailSafe,
         clock: Clock,
+        reserve: float,
     ) -> None:
+        self._reserve = reserve
         self._learner = learner
         self._fail_safe = fail_safe
         self._clock = clock
@@ -30,8 +35,10 @@ class LearnedOrder:
         }
 
     def __call__(self, diagnosis: Diagnosis, names: Sequence[str], seconds_left: float) -> Ranking:
+        seconds_left -= self._reserve
         if self._fail_safe.mode is Mode.RULES_ONLY:
-            return Ranking(tuple(names))
+            options = [self._options[name] for name in names]
+            return Ranking(tuple(one.name for one in options if one.declared_cost <= max(0.0, seconds_left)))
         plan = self._learner.rank(
             diagnosis.code,
             diagnosis.cluster,

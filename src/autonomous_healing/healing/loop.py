@@ -26,7 +26,8 @@ class Ranking:
     predicted: float | None = None  #: None where the declared order was kept
 
 
-#: (diagnosis, the names that can be tried in declared order, seconds left) -> the order to try them in
+#: (diagnosis, the names that can be tried in declared order, seconds left) -> the order to try them in, less
+#: those that take longer
 Rank = Callable[[Diagnosis, Sequence[str], float], Ranking]
 
 
@@ -65,6 +66,8 @@ class HealingLoop(Generic[CaseT, CureT]):
         first: Ranking | None = None
         while left and not deadline.passed():
             ranking = self._order(diagnosis, tuple(left), deadline.remaining())
+            if not ranking.order:
+                break
             first = first or ranking
             strategy = left.pop(ranking.order[0])
             learned = ranking.predicted is not None
@@ -76,10 +79,10 @@ class HealingLoop(Generic[CaseT, CureT]):
         return Healing(tuple(attempts), None, first.predicted if first else None)
 
     def _order(self, diagnosis: Diagnosis, names: tuple[str, ...], seconds_left: float) -> Ranking:
-        """Of those that are left; the declared order where the rank names none of them."""
+        """Of those that are left and fit; the declared order where the rank names strangers only."""
         ranking = self._rank(diagnosis, names, seconds_left)
         known = tuple(name for name in ranking.order if name in names)
-        return Ranking(known, ranking.predicted) if known else Ranking(names)
+        return Ranking(known, ranking.predicted) if known or not ranking.order else Ranking(names)
 
     def _able(
         self, case: CaseT, strategies: Sequence[Strategy[CaseT, CureT]], attempts: list[Attempt]

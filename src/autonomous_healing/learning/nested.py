@@ -75,16 +75,14 @@ class NestedLearner:
         """The order to try `options` in, given in declared order.
 
         Ask again after a failure, with what is left. With nothing learned the declared order is
-        kept. If nothing fits the time left, one is named all the same.
+        kept. What takes longer than the time left is left out.
         """
         candidates = self._candidates(code, cluster, options, now)
         learned = self._knows(code, cluster)
         chosen = (
             best_first(candidates, seconds_left) if learned else in_declared_order(candidates, seconds_left)
         )
-        if not chosen:
-            return _last_resort(candidates, learned)
-        if learned and len(candidates) > 1 and self._rng.random() < self._curiosity(cluster):
+        if chosen and learned and len(candidates) > 1 and self._rng.random() < self._curiosity(cluster):
             chosen = self._explored(chosen, candidates, seconds_left)
         return Plan(tuple(one.option.name for one in chosen), chance(chosen), learned)
 
@@ -237,9 +235,3 @@ def _cost(option: Option, arm: Arm | None, shared: SharedArm | None) -> float:
     if shared and shared.cost is not None:
         return shared.cost
     return option.declared_cost
-
-
-def _last_resort(candidates: Sequence[Candidate], learned: bool) -> Plan:
-    """Nothing is expected to finish in time; one is named nonetheless: the first of equals."""
-    best = max(candidates, key=lambda one: one.worth * learned, default=None)
-    return Plan((best.option.name,) if best else (), 0.0, learned)

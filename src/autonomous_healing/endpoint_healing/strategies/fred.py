@@ -35,7 +35,7 @@ class FredUseAlternateSeries:
     def obstacle(self, case: FailedCall) -> str | None:
         if case.call.params.get("series_id", "") not in self.alternates:
             return "no alternate series is known"
-        return self.fetcher.cannot_ask_again(case.failure.endpoint.source)
+        return self.fetcher.cannot_ask_again(case.call)
 
     async def apply(self, case: FailedCall, deadline: Deadline) -> Response:
         asked = case.call.params["series_id"]

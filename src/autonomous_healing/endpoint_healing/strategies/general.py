@@ -7,18 +7,10 @@ from datetime import datetime
 from typing import ClassVar
 
 from autonomous_healing.endpoint_healing.cache import ResponseCache
-from autonomous_healing.endpoint_healing.call import FailedCall, Response
-from autonomous_healing.endpoint_healing.codes import (
-    FROZEN,
-    IMPLAUSIBLE,
-    INVALID,
-    KEY_CODES,
-    STALE,
-    THROTTLES,
-    UNPARSABLE,
-)
+from autonomous_healing.endpoint_healing.call import FailedCall, Failure, Response
+from autonomous_healing.endpoint_healing.codes import KEY_CODES, LOOK_AGAIN, PASSING, THROTTLES
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
-from autonomous_healing.endpoint_healing.fetch import Fetcher, Hop
+from autonomous_healing.endpoint_healing.fetch import AskedInVain, Fetcher, Hop
 from autonomous_healing.endpoint_healing.fidelity import Fidelity
 from autonomous_healing.endpoint_healing.freshness import speaks_of_the_past
 from autonomous_healing.endpoint_healing.judging import aside
@@ -26,9 +18,6 @@ from autonomous_healing.endpoint_healing.records import Bars, Description, Quote
 from autonomous_healing.endpoint_healing.validators.reading import midnight
 from autonomous_healing.healing import CannotHeal
 from autonomous_healing.resilience import Backoff, Clock, Deadline
-
-#: One more look, past all caches on the way, is all that bad data gets.
-LOOK_AGAIN = frozenset({UNPARSABLE, INVALID, IMPLAUSIBLE, STALE, FROZEN})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,27 +42,30 @@ class ExponentialBackoffRetry:
             return "circuit open"
         if self.retries < 1:
             return "no retries are configured"
-        return self.fetcher.cannot_ask_again(failure.endpoint.source)
+        return self.fetcher.cannot_ask_again(case.call)
 
     async def apply(self, case: FailedCall, deadline: Deadline) -> Response:
         failure, tried = case.failure, "no time for a retry"
         hop = Hop(host=failure.host, fresh=True)
-        tries = 1 if diagnose(failure).code in LOOK_AGAIN else self.retries
-        for attempt in range(tries):
-            delay = self._delay(case, attempt)
+        for attempt in range(1 if diagnose(failure).code in LOOK_AGAIN else self.retries):
+            delay = self._delay(failure, attempt)
             if delay >= self.fetcher.time_to_ask(deadline):
                 break
             await self.clock.sleep(delay)
             try:
                 return await self.fetcher.ask_again(case.call, deadline, hop)
-            except CannotHeal as again:
-                tried = f"again: {again}"
+            except AskedInVain as again:
+                failure, tried = again.failure, f"again: {again}"
+            if failure.refused or diagnose(failure).code not in PASSING | THROTTLES:
+                break  # to ask once more would bring the same
         raise CannotHeal(tried)
 
-    def _delay(self, case: FailedCall, attempt: int) -> float:
-        if diagnose(case.failure).code in THROTTLES:
-            return self.backoff.equal_jitter(attempt, self.rng, floor=case.failure.retry_after or 0.0)
-        return self.backoff.full_jitter(attempt, self.rng)
+    def _delay(self, failure: Failure, attempt: int) -> float:
+        """Never less than the source itself says."""
+        floor = failure.retry_after or 0.0
+        if diagnose(failure).code in THROTTLES:
+            return self.backoff.equal_jitter(attempt, self.rng, floor=floor)
+        return max(floor, self.backoff.full_jitter(attempt, self.rng))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +157,7 @@ class RotateApiKey:
             return "not a fault of the key"
         if failure.key_alias is None or not limits.keys.can_rotate(failure.endpoint.name, failure.key_alias):
             return "no other key may be used now"
-        return self.fetcher.cannot_ask_again(failure.endpoint.source)
+        return self.fetcher.cannot_ask_again(case.call)
 
     async def apply(self, case: FailedCall, deadline: Deadline) -> Response:
         hop = Hop(host=case.failure.host, avoid_key=case.failure.key_alias)
@@ -201,7 +193,7 @@ class ReduceRequestSize:
             return f"no call is made: {case.failure.message}"
         if not self._plans(case):
             return "needs a limit above 10 or a range to halve, and leave to do so"
-        return self.fetcher.cannot_ask_again(case.failure.endpoint.source)
+        return self.fetcher.cannot_ask_again(case.call)
 
     async def apply(self, case: FailedCall, deadline: Deadline) -> Response:
         setback = "no plan"

@@ -23,7 +23,7 @@ class PolygonUseDaily:
     def obstacle(self, case: FailedCall) -> str | None:
         if case.call.endpoint.name != "/v2/aggs" or case.call.kind is not DataKind.INTRADAY:
             return "only bars shorter than a day have a coarser form"
-        return self.fetcher.cannot_ask_again(case.failure.endpoint.source)
+        return self.fetcher.cannot_ask_again(case.call)
 
     async def apply(self, case: FailedCall, deadline: Deadline) -> Response:
         call = case.call.with_params(timespan="day", multiplier="1")

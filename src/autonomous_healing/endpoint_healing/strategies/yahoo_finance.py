@@ -26,7 +26,7 @@ class YahooAlternateEndpoint:
     def obstacle(self, case: FailedCall) -> str | None:
         if not any(self._ways(case)):
             return "no other host or path is open"
-        return self.fetcher.cannot_ask_again(case.failure.endpoint.source)
+        return self.fetcher.cannot_ask_again(case.call)
 
     async def apply(self, case: FailedCall, deadline: Deadline) -> Response:
         setback = "no time left"
