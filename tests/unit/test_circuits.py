@@ -163,6 +163,31 @@ def test_what_waits_for_a_stated_reset_is_no_sign_of_the_others() -> None:
     assert not any(house.merged())
 
 
+def test_nor_does_it_make_one_of_others_that_are_too_few() -> None:
+    house = House(endpoints=5)
+    house.use(0, 1, 2, 3, 4)
+    house.open(0, 1)
+    house.open(2, reset_in=500.0)
+    assert house.states() == [OPEN, OPEN, OPEN, CLOSED, CLOSED]
+    assert not any(house.merged())
+
+
+def test_together_with_one_that_fails_it_is_only_one() -> None:
+    house = House()
+    house.use(0, 1, 2, 3)
+    house.open(0, reset_in=500.0)
+    house.open(1)
+    assert house.states() == [OPEN, OPEN, CLOSED, CLOSED]
+
+
+def test_neither_is_what_an_operator_holds_open_a_sign() -> None:
+    house = House()
+    house.use(0, 1, 2, 3)
+    house.circuits.force(house.endpoints[0], Force.OPEN, seconds=600.0, reason="", by="ann")
+    house.open(1)
+    assert house.states() == [OPEN, OPEN, CLOSED, CLOSED]
+
+
 def test_a_stated_reset_of_one_is_neither_shortened_nor_spread() -> None:
     house = House()
     house.use(0, 1, 2, 3)
@@ -223,6 +248,18 @@ def test_the_least_bad_is_named_where_none_may_be_called() -> None:
     assert house.circuits.choose_host(endpoint) == house.hosts[1]
 
 
+def test_who_was_opened_less_often_is_less_bad_than_who_is_due_first() -> None:
+    house = House(endpoints=1, hosts=2)
+    house.open(0)
+    house.clock.pass_time(30.0)
+    assert house.breaker(0).allow()
+    house.breaker(0).record_failure(SERVER_ERROR)
+    house.clock.pass_time(45.0)
+    house.open(0, host=1)
+    assert [house.breaker(0, n).retry_after() for n in (0, 1)] == [15.0, 30.0]
+    assert house.circuits.choose_host(house.endpoints[0]) == house.hosts[1]
+
+
 def closed_again(house: House, host: int = 0) -> None:
     breaker = house.breaker(0, host)
     house.clock.pass_time(breaker.retry_after())
@@ -245,6 +282,7 @@ def test_it_gets_all_of_them_while_its_alternates_cannot_be_called() -> None:
     house = House(endpoints=1, hosts=2)
     house.open(0, host=0)
     closed_again(house)
+    house.breaker(0).openings = 9
     house.open(0, host=1)
     asked = {house.circuits.choose_host(house.endpoints[0]) for _ in range(100)}
     assert asked == {house.hosts[0]}
@@ -262,6 +300,12 @@ def test_a_pinned_host_goes_before_all_others_while_it_is_pinned() -> None:
     house.clock.pass_time(600.0)
     assert house.circuits.choose_host(endpoint) == first
     assert house.breaker(0, 0).is_steady
+
+
+def test_only_one_host_can_be_pinned() -> None:
+    house = House(endpoints=1, hosts=2)
+    house.circuits.force(house.endpoints[0], Force.PINNED, seconds=600.0, reason="", by="ann")
+    assert [one.forced for one in house.circuits.readings()] == [Force.PINNED, None]
 
 
 def test_what_an_operator_holds_open_for_all_hosts_is_asked_nowhere() -> None:
@@ -291,6 +335,31 @@ def test_an_operator_takes_one_out_of_those_that_are_one() -> None:
     assert house.states() == [CLOSED, CLOSED, CLOSED, OPEN]
 
 
+def test_what_an_operator_holds_open_stays_so_when_the_others_close() -> None:
+    house = House()
+    house.use(0, 1, 2, 3)
+    house.open(0, 1)
+    house.circuits.force(house.endpoints[2], Force.OPEN, seconds=600.0, reason="drained", by="ann")
+    assert house.merged() == [True, True, False, True]
+    house.clock.pass_time(30.0)
+    for _ in range(2):
+        assert house.breaker(0).allow()
+        house.breaker(0).record_success(0.1)
+    assert house.states() == [CLOSED, CLOSED, OPEN, CLOSED]
+
+
+def test_what_an_operator_has_closed_is_not_one_any_more() -> None:
+    house = House()
+    house.use(0, 1, 2, 3)
+    house.open(0, 1)
+    for endpoint in house.endpoints:
+        house.circuits.force(endpoint, Force.CLOSED, seconds=60.0, reason="it works", by="ann")
+    house.clock.pass_time(60.0)
+    house.use(0, 1, 2, 3)
+    house.open(2)
+    assert house.states() == [CLOSED, CLOSED, OPEN, CLOSED]
+
+
 @pytest.mark.parametrize(
     ("host", "seconds"), [("https://elsewhere.example", 60.0), (None, 0.0), (None, -1.0)]
 )
@@ -303,6 +372,7 @@ def test_no_operator_decides_of_what_is_not_there(host: str | None, seconds: flo
 def test_as_a_last_resort_one_call_in_thirty_seconds_goes_to_the_least_bad() -> None:
     house = House(endpoints=1, hosts=2)
     endpoint = house.endpoints[0]
+    house.clock.pass_time(100.0)
     assert house.circuits.last_resort(endpoint) is None  # nothing is amiss
     for _ in range(4):  # so that it would stay open for two minutes
         house.open(0, host=0)

@@ -78,9 +78,9 @@ def test_what_was_found_again_is_not_missing() -> None:
 
 
 def test_so_many_are_remembered_and_no_more() -> None:
-    known = had(MOST)
-    known.found("r0", 1.0)
-    known.found("one more", 1.0)
+    known, later = had(MOST), 25 * HOUR
+    for number in range(9):
+        known.found(f"r{number}", later)
+    known.found(f"r{MOST}", later)
     assert len(known) == MOST
-    assert not known.not_found("r1", 2.0)  # asked for the longest ago, and forgotten
-    assert len([n for n in range(MOST) if known.not_found(f"r{n}", 2.0)]) > 0
+    assert [known.not_found(f"r{number}", later) for number in (0, 1, 2, 3, 4, MOST)] == [False] * 5 + [True]

@@ -66,7 +66,7 @@ def test_who_was_reached_before_tells_nothing() -> None:
         (("https://query1.finance.yahoo.com",), ("https://query2.finance.yahoo.com",), True),
         (("https://a.test", "https://b.test"), ("https://c.b.test",), True),
         (("http://127.0.0.1:8001",), ("http://127.0.0.1:8002",), True),
-        (("http://10.0.0.1",), ("http://10.0.0.2",), False),
+        (("http://10.0.0.1",), ("http://10.1.0.1",), False),
         (("http://[::1]:80",), ("http://[::2]:80",), False),
         (("http://localhost:1",), ("http://localhost:2",), True),
         (("https://a.test",), ("https://b.test",), False),

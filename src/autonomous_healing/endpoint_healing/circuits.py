@@ -94,15 +94,12 @@ class Circuits:
         if endpoint.place in self._pinned and (pinned := self._keep_pinned(endpoint)):
             return pinned
         breakers = {host: self.breaker(endpoint, host) for host in hosts}
-        spare: str | None = None
         for host, breaker in breakers.items():
             if not breaker.is_closed and breaker.would_allow():
                 return host
             if breaker.is_closed and self._takes_its_turn(breaker):
                 return host
-            if breaker.is_closed and spare is None:
-                spare = host
-        return spare or self._least_bad(breakers)
+        return self._least_bad(breakers)
 
     def last_resort(self, endpoint: Endpoint) -> str | None:
         """The least bad host, where all circuits of an endpoint are open and one may be tried early."""
@@ -248,12 +245,13 @@ class Circuits:
         return share >= 1.0 or self._rng.random() < share
 
     def _least_bad(self, breakers: Mapping[str, CircuitBreaker]) -> str:
-        """Nobody forbids it, it failed the fewest times in a row, and it is due first."""
+        """It is closed, or nobody forbids it, it was opened the fewest times in a row, and is due first."""
         now = self._clock.monotonic()
 
-        def badness(host: str) -> tuple[bool, bool, int, float]:
+        def badness(host: str) -> tuple[bool, bool, bool, int, float]:
             one = breakers[host]
-            return one.is_forced(), one.reset_until > now, one.openings, one.retry_after()
+            is_open, stated = not one.is_closed, one.reset_until > now
+            return is_open, one.is_forced(), stated, one.openings, one.retry_after()
 
         return min(breakers, key=badness)
 

@@ -67,9 +67,7 @@ class NetworkWatch:
     def wait(self, source: Source) -> float:
         """Seconds until the source may be tried; 0 while the network is up."""
         tried = self._tried.get(source.id)
-        if not self.is_down or tried is None:
-            return 0.0
-        return max(0.0, tried + TRIAL_EVERY - self._clock.monotonic())
+        return 0.0 if tried is None else max(0.0, tried + TRIAL_EVERY - self._clock.monotonic())
 
     def try_now(self, source: Source) -> None:
         """Its one trial is being made."""

@@ -241,7 +241,7 @@ class CircuitBreaker:
             return
         was_closed = self.is_closed
         self._reach(other.state)
-        self.openings = max(self.openings, other.openings)
+        self.openings = other.openings
         if not other.is_closed:
             self._trial, self.reason = other._trial, other.reason
             self.opened_at, self.open_until = other.opened_at, other.open_until
