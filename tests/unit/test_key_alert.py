@@ -111,7 +111,7 @@ class House:
         self.alerts = AlertManager(
             clock=self.clock, settings=AlertSettings(), new_number=lambda: next(numbers), channels=()
         )
-        self.watch = KeyAlert(self.alerts, self.keeper, {"fred_api": VARIABLES}, self.clock)
+        self.watch = KeyAlert(self.alerts, self.keeper, default_sources(), self.clock)
 
     def look(self, seconds: float = 0.0) -> list[Alert]:
         """What is open after so many seconds of looking."""

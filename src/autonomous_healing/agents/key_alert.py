@@ -11,6 +11,7 @@ from autonomous_healing.endpoint_healing.endpoints import Source
 from autonomous_healing.endpoint_healing.key_keeping import KeyKeeper
 from autonomous_healing.endpoint_healing.key_states import is_stored
 from autonomous_healing.endpoint_healing.keys import KeyReading, KeyRing, KeyState
+from autonomous_healing.endpoint_healing.options import SourceSettings
 from autonomous_healing.resilience import Clock
 
 #: Stands for the endpoint of such an alert: it is about the source's keys.
@@ -80,13 +81,12 @@ class KeyAlert(Worker):
     """One alert for each source, from the first key that is unfit until all are well again."""
 
     def __init__(
-        self, alerts: AlertManager, keeper: KeyKeeper, variables: Mapping[str, Sequence[str]], clock: Clock
+        self, alerts: AlertManager, keeper: KeyKeeper, sources: Mapping[str, SourceSettings], clock: Clock
     ) -> None:
-        """`variables`: of the environment, that may hold keys, by source."""
         super().__init__("key_alert", clock)
         self._alerts = alerts
         self._keeper = keeper
-        self._variables = variables
+        self._sources = sources
         self._told: dict[str, tuple[Telling, float]] = {}
 
     async def run(self) -> None:
@@ -117,7 +117,7 @@ class KeyAlert(Worker):
             keys=ring.readings(),
             locked=self._keeper.locked.get(ring.source.id, ()),
             problem=self._keeper.problem,
-            variables=self._variables.get(ring.source.id, ()),
+            variables=self._sources[ring.source.id].keys,
         )
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-from autonomous_healing.application import build_door
 from autonomous_healing.commands.process import carry_traffic, settle
 from autonomous_healing.commands.start import run_loop
 from autonomous_healing.endpoint_healing.assembly import EndpointParts, build_parts
@@ -19,6 +18,7 @@ from autonomous_healing.endpoint_healing.freshness import AlwaysOpen, Sessions
 from autonomous_healing.endpoint_healing.options import SourceSettings
 from autonomous_healing.resilience import SystemClock, uuid7_from
 from autonomous_healing.settings import Settings
+from autonomous_healing.settings.doors import build_door
 from autonomous_healing.settings.logs import configure_logging
 from autonomous_healing.workers.channel import Channel
 from autonomous_healing.workers.messages import CHANNEL, Configuration, FromOwner, FromWorker, Hello

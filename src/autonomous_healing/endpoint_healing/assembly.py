@@ -4,16 +4,20 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from autonomous_healing.database import Database
 from autonomous_healing.endpoint_healing.admission import Admission
 from autonomous_healing.endpoint_healing.cache import ResponseCache
 from autonomous_healing.endpoint_healing.call import FailedCall, Response
 from autonomous_healing.endpoint_healing.catalog import session_quote
+from autonomous_healing.endpoint_healing.encryption import VARIABLE, Cipher
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.fetch import Fetcher
 from autonomous_healing.endpoint_healing.freshness import Freshness, FrozenWatch, MarketHours
 from autonomous_healing.endpoint_healing.healer import EndpointHealer
 from autonomous_healing.endpoint_healing.judging import Judges
 from autonomous_healing.endpoint_healing.kept_copies import KeptCopies, SecondLayer
+from autonomous_healing.endpoint_healing.key_keeping import KeyKeeper
+from autonomous_healing.endpoint_healing.key_store import KeyStore
 from autonomous_healing.endpoint_healing.observations import Observations
 from autonomous_healing.endpoint_healing.options import HealingSettings, SourceSettings
 from autonomous_healing.endpoint_healing.plausibility import Plausibility
@@ -101,6 +105,16 @@ def build_parts(
         observations=Observations(),
         redactions=redactions,
     )
+
+
+def build_keeper(
+    parts: EndpointParts, database: Database, environ: Mapping[str, str], clock: Clock
+) -> KeyKeeper:
+    """Of the rings of all sources that need keys."""
+    sources = {one.source.id: one.source for one in parts.endpoints if one.source.auth.place != "none"}
+    rings = {source.id: parts.admission.limits(source).keys for source in sources.values()}
+    cipher = Cipher(environ.get(VARIABLE, ""))
+    return KeyKeeper(rings, KeyStore(database), cipher, parts.redactions, clock)
 
 
 def build_strategies(

@@ -209,9 +209,8 @@ class KeyKeeper:
     async def _forget_former(self, rows: Iterable[KeyRow]) -> None:
         for ring in self.rings.values():
             ring.forget_former()
-        before = self._clock.now() - timedelta(seconds=KEPT_SECONDS)
-        if any(row.former and row.rotated_at and row.rotated_at < before for row in rows):
-            await self._store.forget_former(before)
+        if any(row.former for row in rows):
+            await self._store.forget_former(self._in(-KEPT_SECONDS))
 
     def _facts(self, ring: KeyRing, key: Key, known: _Known) -> KeyFacts:
         left = key.seconds_left(self._clock.monotonic())
