@@ -27,13 +27,19 @@ from autonomous_healing.agents import (
     build_targets,
 )
 from autonomous_healing.agents.alerting import dead_agent
+from autonomous_healing.agents.key_alert import KeyAlert
 from autonomous_healing.agents.network_alert import NetworkAlert
 from autonomous_healing.agents.store import AgentStore
 from autonomous_healing.alerts import AlertManager, AlertStore, LogChannel, WebChannel
 from autonomous_healing.dashboard import Dashboard, Rooms
-from autonomous_healing.dashboard.options import ServerSettings
 from autonomous_healing.database import Database, DatabaseAway, EventWriter, Spool
-from autonomous_healing.endpoint_healing.assembly import Mind, build_healer, build_parts, secrets_of
+from autonomous_healing.endpoint_healing.assembly import (
+    Mind,
+    build_healer,
+    build_keeper,
+    build_parts,
+    secrets_of,
+)
 from autonomous_healing.endpoint_healing.caching.store import CacheStore
 from autonomous_healing.endpoint_healing.call import FailedCall
 from autonomous_healing.endpoint_healing.catalog import build_endpoints
@@ -56,7 +62,8 @@ from autonomous_healing.proxy import (
 from autonomous_healing.resilience import Clock, SystemClock, uuid7_from
 from autonomous_healing.safety import FailSafe, Guard
 from autonomous_healing.settings import Settings
-from autonomous_healing.wire import ServerLimits, require_free
+from autonomous_healing.settings.doors import build_door
+from autonomous_healing.wire import require_free
 from autonomous_healing.workers import Attempts, Crew, Desk, Orders
 
 #: Seconds that each part of a stop may take before it is cut short.
@@ -139,6 +146,7 @@ class Application:
             clock,
             settings.server.body_stall_seconds,
         )
+        self.keys = build_keeper(self.parts, self.database, environ, clock)
         guard = Guard(settings.safety, FailSafe(settings.safety.mode))
         self.learner = NestedLearner(settings.learning, random.Random(self._rng.random()))
         mind = Mind(guard=guard, learner=self.learner, learning=settings.learning)
@@ -205,7 +213,8 @@ class Application:
             settings.server,
         )
         self.proxy = ProxyServer(build_door(settings.server), self._ways())
-        self._door, self._hours = build_door(settings.server), hours
+        self._door: Door = build_door(settings.server)
+        self._hours = hours
         self.workers = self._build_workers() if self._door.shared else None
         beside = [Background("workers", self.workers.run, clock)] if self.workers else []
         self._beside = self._crew(*beside)
@@ -218,6 +227,7 @@ class Application:
             Background("punctuality", self.parts.fetcher.blaming.punctuality.run, clock),
             RecoveryWatch(self.alerts, self.parts.admission, self.endpoints, clock),
             NetworkAlert(self.alerts, self.parts.admission.circuits, clock),
+            KeyAlert(self.alerts, self.keys, settings.sources, clock),
             self._bookkeeper,
         )
 
@@ -283,6 +293,7 @@ class Application:
             Chore("metrics", 60.0, self._rollups.save),
             Chore("metrics_pruned", 3600.0, self._rollups.prune),
             Chore("breakers", 5.0, self._save_breakers),
+            Chore("keys", 5.0, self.keys.sync),
             Chore("agents", beat, save_statuses),
             Chore("missed_reports", MISSED_SECONDS, self._missed.look),
             Chore("learning", self.settings.learning.snapshot_interval, self._learning.save),
@@ -355,6 +366,7 @@ class Application:
         """Take up what was known before the last stop; raises `DatabaseAway`, to be tried again."""
         if self._recalled:
             return
+        await self.keys.sync()
         await self._learning.load()
         await self._rollups.load()
         alerts, health = await self._alert_store.load_open(), await self.store.load_health()
@@ -377,23 +389,3 @@ class Application:
 
     async def _save_breakers(self) -> None:
         await self._circuit_store.save(self.parts.admission.circuits.memories())
-
-
-def build_door(server: ServerSettings) -> Door:
-    """Where the proxy listens, and what it takes."""
-    return Door(
-        host=server.host,
-        port=server.proxy_port,
-        drain_seconds=server.drain_seconds,
-        limits=ServerLimits(
-            body_bytes=server.max_body_bytes,
-            buffer_bytes=server.buffer_max_bytes,
-            connections=server.max_connections,
-            connections_per_address=server.max_connections_per_address,
-            in_flight=server.max_in_flight,
-            head_seconds=server.head_seconds,
-            stall_seconds=server.body_stall_seconds,
-            idle_seconds=server.idle_seconds,
-        ),
-        shared=server.workers > 1,
-    )
