@@ -27,6 +27,7 @@ from autonomous_healing.endpoint_healing.fidelity import (
 from autonomous_healing.endpoint_healing.healer import EndpointHealer, NotCached, Result
 from autonomous_healing.endpoint_healing.healthy_path import HealthyPath
 from autonomous_healing.endpoint_healing.options import HealingSettings
+from autonomous_healing.endpoint_healing.priority import Priority, priority_said
 from autonomous_healing.proxy.provenance import Reply, refusal, reply_from, reply_to
 from autonomous_healing.proxy.quote_board import board, symbols_of
 from autonomous_healing.proxy.routes import BadRequest, Match, NoRoute, RouteTable, single_values
@@ -187,6 +188,7 @@ class HealingProxy(PlainQuestions):
             headers={name: headers[name] for name in FORWARDED if name in headers},
             wishes=_wishes(headers),
             hurried=seconds < self._settings.request_deadline,
+            batch=priority_said(headers.get("priority", "")) is Priority.BATCH,
         )
 
     def _policy_of(self, headers: Mapping[str, str]) -> Policy:

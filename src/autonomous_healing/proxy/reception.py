@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from autonomous_healing import wire
 from autonomous_healing.endpoint_healing.healthy_path import HealthyPath, Question
+from autonomous_healing.endpoint_healing.priority import Priority, priority_said
 from autonomous_healing.proxy.healing_proxy import FORWARDED, PlainQuestions, Request
 from autonomous_healing.proxy.lane import Asked, Lane
 from autonomous_healing.proxy.passthrough import Passthrough
@@ -163,7 +164,11 @@ class Reception(ABC):
         for name, value in request.fields:
             if name in _FORWARDED:
                 forwarded.append((name, value))
-            elif name.startswith(b"healing") or name in _WISHES:
+            elif (
+                name.startswith(b"healing")
+                or name in _WISHES
+                or (name == b"priority" and priority_said(value.decode("latin-1")) is Priority.BATCH)
+            ):
                 return None
         question = self.question(request.target)
         if question is None:
