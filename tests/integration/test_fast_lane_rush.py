@@ -15,7 +15,7 @@ UPSTREAM = b"/v8/finance/chart/AAPL?interval=1d&range=5d"
 
 @on_uvloop
 async def test_a_rush_beyond_all_waiting_room_moves_no_window_and_opens_no_circuit() -> None:
-    narrow = {"connections_per_host": 1, "waiting_per_host": 2, "in_request_retries": 0}
+    narrow = {"connections_per_host": 1, "concurrency": {"queue": 2}, "in_request_retries": 0}
     async with street("yahoo_finance", healing=narrow) as here:
         held = Held(said(here.provider.truth(UPSTREAM)))
         here.provider.turns.append(held)

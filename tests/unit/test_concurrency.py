@@ -23,7 +23,7 @@ class Host:
     def __init__(self, slots: int = 2, places: int = 4, line: Line | None = None) -> None:
         self.line = line or Line(places)
         settings = ConcurrencySettings(start=slots, min=1, max=64)
-        self.slots = Slots(ManualClock(), settings, self.line)
+        self.slots = Slots(ManualClock(), settings, 64, self.line)
         self.came: list[str] = []
 
     async def call(self, name: str, priority: Priority = INTERACTIVE, seconds: float = LONG) -> None:
@@ -147,6 +147,14 @@ async def test_in_a_full_line_the_last_of_the_least_urgent_makes_room() -> None:
     with pytest.raises(Crowded):
         await host.call("one more probe", PROBE)
     assert host.line.length == 3
+
+
+async def test_there_are_never_more_slots_than_connections() -> None:
+    slots = Slots(ManualClock(), ConcurrencySettings(start=8, min=4, max=64), 2, Line(1))
+    slots.count_good(1000)
+    assert slots.limit == 2
+    slots.cut()
+    assert slots.limit == 2
 
 
 async def test_hosts_of_a_source_share_the_line_and_not_the_slots() -> None:

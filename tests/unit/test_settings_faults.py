@@ -179,6 +179,14 @@ def test_no_fault_repeats_a_secret_of_the_environment(tmp_path: Path, variable: 
         ("healing: {allow_max: [exact, stale]}", "healing.allow: 'equivalent' is not in allow_max"),
         ("healing: {soft_timeout: {min: 6}}", "healing.soft_timeout.min: 6.0 is above max"),
         ("healing: {breaker: {open_base: 301}}", "healing.breaker.open_base: 301.0 is above open_cap"),
+        (
+            "healing: {concurrency: {max: 4}}",
+            "healing.concurrency.start: 8 is not between min and max",
+        ),
+        (
+            "healing: {concurrency: {min: 9}}",
+            "healing.concurrency.start: 8 is not between min and max",
+        ),
         ("healing: {request_budget: 0.2}", "healing.local_reserve: leaves nothing of request_budget"),
         ("healing: {window: {degraded: 0.3}}", "healing.window: degraded, critical and failed must rise"),
         (

@@ -44,8 +44,10 @@ class Slots(AdaptiveLimit):
 
     __slots__ = ("_line", "_waiting")
 
-    def __init__(self, clock: Clock, settings: ConcurrencySettings, line: Line) -> None:
-        super().__init__(clock, start=settings.start, least=settings.min, most=settings.max)
+    def __init__(self, clock: Clock, settings: ConcurrencySettings, connections: int, line: Line) -> None:
+        """`connections` there may be to the host: nobody with a slot waits for one, in no order, there."""
+        most = min(settings.max, connections)
+        super().__init__(clock, start=settings.start, least=min(settings.min, most), most=most)
         self._line = line
         self._waiting: tuple[deque[asyncio.Future[bool]], ...] = tuple(deque() for _ in Priority)
         line.add(self)

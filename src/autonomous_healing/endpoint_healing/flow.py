@@ -152,7 +152,8 @@ class Flows:
         if (source, host) not in self._slots:
             settings = self._settings.concurrency
             line = self._lines.setdefault(source, Line(settings.queue))
-            self._slots[source, host] = Slots(self._clock, settings, line)
+            connections = self._settings.connections_per_host
+            self._slots[source, host] = Slots(self._clock, settings, connections, line)
         return self._slots[source, host]
 
     def shedding(self, source: str) -> Shedding:

@@ -67,6 +67,9 @@ def _healing(settings: Settings) -> Iterator[Fault]:
         yield Fault("healing.soft_timeout.min", f"{healing.soft_timeout.min} is above max")
     if healing.breaker.open_base > healing.breaker.open_cap:
         yield Fault("healing.breaker.open_base", f"{healing.breaker.open_base} is above open_cap")
+    if not healing.concurrency.min <= healing.concurrency.start <= healing.concurrency.max:
+        path = "healing.concurrency.start"
+        yield Fault(path, f"{healing.concurrency.start} is not between min and max")
     if healing.local_reserve >= healing.request_budget:
         yield Fault("healing.local_reserve", "leaves nothing of request_budget")
     if not healing.window.degraded < healing.window.critical < healing.window.failed:
