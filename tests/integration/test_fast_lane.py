@@ -226,7 +226,7 @@ async def test_a_key_never_comes_back_however_the_source_repeats_it(good: bool) 
 
 @on_uvloop
 async def test_no_more_is_asked_than_the_quota_allows() -> None:
-    quota = {"quota": ({"seconds": 60.0, "limit": 3},)}
+    quota = {"quota": ({"window": "minute", "limit": 3},)}
     async with street("yahoo_finance", sources=quota) as here, here.house.line() as line:
         await line.send(b"".join(request(f"{CHART}?range={number}d") for number in range(1, 7)))
         said_ = await answers(line, 6)

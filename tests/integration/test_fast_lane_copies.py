@@ -250,7 +250,7 @@ async def test_a_refreshment_that_fails_is_counted_and_nobody_is_told() -> None:
 
 @on_uvloop
 async def test_a_fresh_copy_answers_although_the_circuit_is_open_and_the_quota_spent() -> None:
-    quota = {"quota": ({"seconds": 86_400.0, "limit": 2},)}
+    quota = {"quota": ({"window": "day", "limit": 2},)}
     async with street("exchange_rate_api", sources=quota, healing=CACHING) as here:
         await here.ask(LATEST)
         breaker = here.house.breaker(PLACE)

@@ -166,7 +166,7 @@ async def test_one_of_the_crowd_tries_the_circuit_for_all() -> None:
 
 @on_uvloop
 async def test_a_spent_quota_makes_a_crowd_as_well() -> None:
-    quota = {"quota": ({"seconds": 86_400.0, "limit": 1},)}
+    quota = {"quota": ({"window": "day", "limit": 1},)}
     async with street("exchange_rate_api", sources=quota, healing=ONCE) as here:
         await ask(here, 1)
         here.clock.pass_time(1000.25)

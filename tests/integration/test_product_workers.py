@@ -184,7 +184,7 @@ async def test_a_circuit_that_one_process_opens_holds_back_all(stage: Stage, ser
 
 
 async def test_a_quota_holds_over_all_processes(stage: Stage, server_home: Path) -> None:
-    quota = [{"seconds": 86400.0, "limit": 25}]
+    quota = [{"window": "day", "limit": 25}]
     settings = settings_of_three(stage, server_home, sources__alpha_vantage__quota=quota)
     async with in_process(settings) as product:
         async with callers_of(port_of(product), pids_of(product)) as callers:

@@ -71,7 +71,7 @@ async def test_what_users_felt_is_not_counted_from_probes() -> None:
 
 
 async def test_a_probe_that_was_refused_here_tells_nothing() -> None:
-    world = World(sources={"yahoo_finance": {"quota": ({"seconds": 60.0, "limit": 20},)}})
+    world = World(sources={"yahoo_finance": {"quota": ({"window": "minute", "limit": 20},)}})
     assert await world.prober.probe(probe(world)) is None
     world.upstream.says("https", said(503))
     assert await world.prober.probe(probe(world)) is None

@@ -44,7 +44,7 @@ async def test_after_the_pause_one_asks_for_all() -> None:
 
 
 async def test_a_spent_quota_is_healed_from_the_copy() -> None:
-    world = World(sources={"yahoo_finance": {"quota": ({"seconds": 86400.0, "limit": 1},)}})
+    world = World(sources={"yahoo_finance": {"quota": ({"window": "day", "limit": 1},)}})
     good = await world.get(CHART)
     world.clock.pass_time(1000.0)
     reply = await world.get(CHART)
@@ -54,7 +54,7 @@ async def test_a_spent_quota_is_healed_from_the_copy() -> None:
 
 
 async def test_a_spent_quota_without_a_copy_names_the_moment_of_return() -> None:
-    world = World(sources={"yahoo_finance": {"quota": ({"seconds": 60.0, "limit": 1},)}})
+    world = World(sources={"yahoo_finance": {"quota": ({"window": "minute", "limit": 1},)}})
     await world.get(CHART)
     world.clock.pass_time(20.0)
     reply = await world.get("/api/yahoo/chart/MSFT")

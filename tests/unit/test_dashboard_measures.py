@@ -104,7 +104,7 @@ def test_shows_the_state_of_breakers_limits_agents_alerts_and_spool() -> None:
     breaker = world.admission.breaker(endpoint, endpoint.source.hosts[0])
     for _ in range(5):
         breaker.record_failure("API.SERVER_ERROR")
-    world.admission.limits(endpoint.source).ledger.charge(probe=False)
+    world.admission.limits(endpoint.source).ledger.charge("fred_api#1")
     world.agent("diagnosis", inbox_depth=7)
     world.alerts.see(NOT_HEALED)
     found = samples(world, Tally())

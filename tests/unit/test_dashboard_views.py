@@ -97,7 +97,7 @@ def test_uptime_is_a_percentage_with_two_digits() -> None:
 def test_quota_shows_each_window_of_the_source() -> None:
     world = Seen()
     endpoint = world.endpoint("alpha_vantage/query")
-    world.admission.limits(endpoint.source).ledger.charge(probe=False)
+    world.admission.limits(endpoint.source).ledger.charge("alpha_vantage#1")
     assert world.row(endpoint.place)["quota"] == [
         {"seconds": 1.0, "limit": 1, "used": 1},
         {"seconds": 60.0, "limit": 5, "used": 1},

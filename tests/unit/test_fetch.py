@@ -147,7 +147,7 @@ async def test_a_throttle_keeps_the_circuit_open_until_the_upstream_said() -> No
 
 
 async def test_a_spent_quota_refuses_before_asking() -> None:
-    world = World(sources={"yahoo_finance": {"quota": ({"seconds": 86400.0, "limit": 2},)}})
+    world = World(sources={"yahoo_finance": {"quota": ({"window": "day", "limit": 2},)}})
     for _ in range(2):
         await world.fetch(world.call(CHART))
     refused = (await world.failed(world.call(CHART))).failure
@@ -163,7 +163,7 @@ async def test_a_source_without_a_key_in_the_environment_is_not_asked() -> None:
 
 
 async def test_a_refusal_gives_the_trial_back() -> None:
-    world = World(sources={"yahoo_finance": {"quota": ({"seconds": 40.0, "limit": 5},)}})
+    world = World(sources={"yahoo_finance": {"quota": ({"window": 40.0, "limit": 5},)}})
     host = world.endpoint(CHART).source.hosts[0]
     world.upstream.says("query1", said(503))
     for _ in range(5):
@@ -179,7 +179,8 @@ async def test_extra_calls_are_charged_when_they_are_decided() -> None:
     world = World()
     held = Held(TRUTH)
     world.upstream.says("https", held)
-    extra = [asyncio.create_task(world.fetch(world.call(CHART), Hop(extra=True))) for _ in range(500)]
+    again = Hop(extra=True)
+    extra = [asyncio.create_task(world.fetch(world.call(CHART), again)) for _ in range(500)]
     await world.clock.advance(0.0)
     assert len(world.upstream.asked) == 2
     held.let_go()

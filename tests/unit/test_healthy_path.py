@@ -148,21 +148,21 @@ async def test_the_key_that_may_be_used_now_is_taken(worlds: list[World]) -> Non
 
 
 async def test_every_admission_is_charged_and_none_goes_beyond_the_quota(worlds: list[World]) -> None:
-    quota = {"yahoo_finance": {"quota": ({"seconds": 60.0, "limit": 2},)}}
+    quota = {"yahoo_finance": {"quota": ({"window": "minute", "limit": 2},)}}
     one = await way(worlds, sources=quota)
     ledger = one.world.admission.limits(one.call.endpoint.source).ledger
     admitted = [one.path.admit(one.question) is not None for _ in range(4)]
     assert admitted == [True, True, False, False]
-    assert [used for _, used in ledger.used()] == [2]
+    assert [one.used for one in ledger.readings()] == [2]
 
 
 async def test_who_is_not_admitted_for_the_circuit_is_not_charged(worlds: list[World]) -> None:
-    one = await way(worlds, sources={"yahoo_finance": {"quota": ({"seconds": 60.0, "limit": 2},)}})
+    one = await way(worlds, sources={"yahoo_finance": {"quota": ({"window": "minute", "limit": 2},)}})
     for _ in range(5):
         one.question.target.breaker.record_failure("API.SERVER_ERROR")
     ledger = one.world.admission.limits(one.call.endpoint.source).ledger
     assert one.path.admit(one.question) is None
-    assert [used for _, used in ledger.used()] == [0]
+    assert ledger.readings() == []
     one.world.clock.pass_time(40.0)
     assert one.path.admit(one.question) is None  # a trial is the ordinary way's to make
     assert one.question.target.breaker.would_allow()

@@ -51,9 +51,9 @@ def told(tmp_path: Path, text: str, **environ: str) -> list[str]:
             " (allowed: >= 0 and <= 86400)",
         ),
         (
-            "sources: {fred_api: {quota: [{seconds: 0, limit: 1}]}}",
-            "sources.fred_api.quota.0.seconds: 0: input should be greater than 0"
-            " (allowed: > 0 and <= 2678400)",
+            "sources: {fred_api: {quota: [{window: 0, limit: 1}]}}",
+            "sources.fred_api.quota.0.window: 0: is none of second, minute, hour, day, month,"
+            " nor seconds up to 2678400",
         ),
         (
             "server: {proxy_port: '8080'}",

@@ -58,7 +58,7 @@ def test_any_settings_written_down_read_back_equal(file: Path) -> None:
     file.write_text(
         "server: {proxy_port: 7}\n"
         "sources: {yahoo_finance: {hosts: ['http://[::1]:8/a:b'], allow_private: true,"
-        " quota: [{seconds: 1.5, limit: 2}]}}\n"
+        " quota: [{window: 1.5, limit: 2}]}}\n"
         "monitoring: {endpoints: [{source: fred_api, endpoint: /series, params: {q: 'a: b # c'}}]}\n"
         "healing: {strategies: {rotate_api_key: {enabled: false}}, allow: [exact]}\n"
     )

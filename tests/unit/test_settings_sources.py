@@ -96,7 +96,7 @@ def test_data_comes_from_known_sources_only(tmp_path: Path, source: str, said: s
         ),
         ({"shop": raw(keys=["A_KEY"])}, "shop.keys: a raw source has none: what callers send is passed on"),
         (
-            {"shop": raw(quota=[{"seconds": 1.0, "limit": 1}])},
+            {"shop": raw(quota=[{"window": "second", "limit": 1}])},
             "shop.quota: a raw source has none: nothing is known of its limits",
         ),
         ({"fred_api": {"mount": "fred"}}, "fred_api.mount: has an effect for kind raw only"),

@@ -1,15 +1,18 @@
 """What stands between wanting to call a provider and calling it: breaker, key, quota, budget."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from autonomous_healing.endpoint_healing.circuits import Circuits
 from autonomous_healing.endpoint_healing.codes import SERVER_ERROR, UNREACHABLE, Blame
 from autonomous_healing.endpoint_healing.endpoints import Endpoint, Source
 from autonomous_healing.endpoint_healing.health import HealthWindow
 from autonomous_healing.endpoint_healing.keys import Key, KeyRing, NoKey
-from autonomous_healing.endpoint_healing.options import HealingSettings, QuotaWindowSettings
-from autonomous_healing.endpoint_healing.quota import QuotaLedger, QuotaSpent
+from autonomous_healing.endpoint_healing.limits import SourceLimits
+from autonomous_healing.endpoint_healing.options import HealingSettings
+from autonomous_healing.endpoint_healing.purpose import Purpose
+from autonomous_healing.endpoint_healing.quota import QuotaLedger, QuotaSpent, Weight
+from autonomous_healing.endpoint_healing.quotas.guards import Guards
+from autonomous_healing.endpoint_healing.quotas.options import QuotaWindowSettings
 from autonomous_healing.resilience import CircuitBreaker, Clock, RetryBudget
 
 
@@ -23,15 +26,6 @@ class Refused(Exception):
         self.code = code
         self.retry_after = retry_after
         self.blame = blame  #: where more than this source stands behind it
-
-
-@dataclass(frozen=True, slots=True)
-class SourceLimits:
-    """What one source's calls share."""
-
-    keys: KeyRing
-    ledger: QuotaLedger
-    budget: RetryBudget
 
 
 class Admission:
@@ -51,6 +45,7 @@ class Admission:
         self._settings = settings
         self._secrets = secrets
         self._quotas = quotas
+        self._guards = Guards(shares=settings.quota, fallback_share=settings.fallback_share_max)
         self.circuits = Circuits(settings, clock)
         self._limits: dict[str, SourceLimits] = {}
         self._windows: dict[str, HealthWindow] = {}
@@ -60,10 +55,14 @@ class Admission:
         if known is None:
             known = self._limits[source.id] = SourceLimits(
                 KeyRing(source, self._secrets.get(source.id, ()), self._clock, self._settings.keys),
-                QuotaLedger(source.id, self._quotas.get(source.id, ()), self._clock),
+                QuotaLedger(source.id, self._quotas.get(source.id, ()), self._clock, self._guards),
                 RetryBudget(clock=self._clock, settings=self._settings.retry_budget),
             )
         return known
+
+    def ledgers(self) -> list[QuotaLedger]:
+        """Of the sources that were asked for anything."""
+        return [limits.ledger for limits in self._limits.values()]
 
     def window(self, endpoint: Endpoint) -> HealthWindow:
         if endpoint.place not in self._windows:
@@ -78,10 +77,21 @@ class Admission:
 
     def choose_host(self, endpoint: Endpoint) -> str:
         """Where the next call of an endpoint goes; the least bad host when all circuits are open."""
-        return self.circuits.choose_host(endpoint)
+        chosen, ledger = self.circuits.choose_host(endpoint), self.limits(endpoint.source).ledger
+        if not ledger.rests(chosen):
+            return chosen
+        awake = (host for host in endpoint.source.hosts if not ledger.rests(host))
+        return next((host for host in awake if self.breaker(endpoint, host).would_allow()), chosen)
 
     def admit(
-        self, endpoint: Endpoint, host: str, *, avoid_key: str | None, probe: bool, early: bool = False
+        self,
+        endpoint: Endpoint,
+        host: str,
+        *,
+        avoid_key: str | None,
+        purpose: Purpose,
+        weight: Weight = 1,
+        early: bool = False,
     ) -> Key | None:
         """The key to call with (None where none is needed). Raises `Refused`.
 
@@ -92,11 +102,12 @@ class Admission:
             message = f"the network is down, and tried again in {wait:.0f}s"
             raise Refused(UNREACHABLE, wait, message, Blame.NETWORK)
         breaker = self.breaker(endpoint, host)
-        if not (breaker.allow_early() if early or probe else breaker.allow()):
+        if not (breaker.allow_early() if early or purpose is Purpose.PROBE else breaker.allow()):
             raise _circuit_open(breaker)
         try:
-            key = limits.keys.choose(endpoint.name, exclude=avoid_key, may_check=True)
-            limits.ledger.charge(probe=probe)
+            key = limits.take(
+                endpoint.name, weight=weight, purpose=purpose, avoid_key=avoid_key, may_check=True, host=host
+            )
         except (NoKey, QuotaSpent) as limit:
             breaker.release_trial()
             raise Refused(limit.code, limit.retry_after, str(limit)) from None

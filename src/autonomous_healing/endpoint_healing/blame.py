@@ -4,7 +4,7 @@ from collections import Counter, defaultdict, deque
 
 from autonomous_healing.endpoint_healing.admission import Admission
 from autonomous_healing.endpoint_healing.call import Failure, Trouble
-from autonomous_healing.endpoint_healing.codes import CALLER_ERROR, MISSING, Blame, blame_for
+from autonomous_healing.endpoint_healing.codes import CALLER_ERROR, MISSING, THROTTLES, Blame, blame_for
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.health import HealthWindow
 from autonomous_healing.endpoint_healing.missing_resources import MissingResources
@@ -70,6 +70,8 @@ class Blaming:
         keys = self._admission.limits(endpoint.source).keys
         if failure.key_alias:
             keys.reject(failure.key_alias, code, endpoint.name, failure.retry_after)
+        if code in THROTTLES and not failure.refused:
+            self._throttled(failure, code)
         match failure.trouble:
             case Trouble.TIMED_OUT if hasty:
                 return Blame.CALLER
@@ -82,6 +84,12 @@ class Blaming:
         if code == MISSING and failure.status == NOT_FOUND:
             return Blame.PROVIDER
         return blame_for(code, another_key_works=keys.can_rotate(endpoint.name, failure.key_alias))
+
+    def _throttled(self, failure: Failure, code: str) -> None:
+        """A key's limit holds at all hosts; without a key each host has its own."""
+        ledger = self._admission.limits(failure.endpoint.source).ledger
+        alias = failure.key_alias or ""
+        ledger.throttled(alias, code, failure.retry_after, "" if alias else failure.host)
 
     def _is_network(self, failure: Failure) -> bool:
         """While it is down, silence is its fault, too; what was counted before that was known is undone."""

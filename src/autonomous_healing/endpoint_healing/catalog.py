@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from autonomous_healing.endpoint_healing.endpoints import Auth, DataKind, Endpoint, Source
 from autonomous_healing.endpoint_healing.key_options import KeyPlaceSettings
-from autonomous_healing.endpoint_healing.options import QuotaWindowSettings, SourceSettings
+from autonomous_healing.endpoint_healing.options import SourceSettings
+from autonomous_healing.endpoint_healing.quotas.options import QuotaWindowSettings
 
 
 def default_sources() -> dict[str, SourceSettings]:
@@ -14,7 +15,7 @@ def default_sources() -> dict[str, SourceSettings]:
             hosts=("https://query1.finance.yahoo.com", "https://query2.finance.yahoo.com"),
             expected_response=2.0,
             retry_delay=1.0,
-            quota=(QuotaWindowSettings(seconds=60.0, limit=2000),),
+            quota=(QuotaWindowSettings(window="minute", limit=2000),),
         ),
         "fred_api": SourceSettings(
             hosts=("https://api.stlouisfed.org",),
@@ -24,7 +25,7 @@ def default_sources() -> dict[str, SourceSettings]:
             terms_allow_rotation=True,
             expected_response=1.5,
             retry_delay=0.5,
-            quota=(QuotaWindowSettings(seconds=60.0, limit=120),),
+            quota=(QuotaWindowSettings(window="minute", limit=120),),
         ),
         "polygon_io": SourceSettings(
             hosts=("https://api.polygon.io",),
@@ -33,7 +34,7 @@ def default_sources() -> dict[str, SourceSettings]:
             expected_response=0.8,
             retry_delay=2.0,
             timeout=5.0,
-            quota=(QuotaWindowSettings(seconds=60.0, limit=100),),
+            quota=(QuotaWindowSettings(window="minute", limit=100),),
         ),
         "alpha_vantage": SourceSettings(
             hosts=("https://www.alphavantage.co",),
@@ -43,9 +44,10 @@ def default_sources() -> dict[str, SourceSettings]:
             retry_delay=12.0,
             timeout=15.0,
             quota=(
-                QuotaWindowSettings(seconds=1.0, limit=1),
-                QuotaWindowSettings(seconds=60.0, limit=5, probe_share=0.2),
-                QuotaWindowSettings(seconds=86400.0, limit=25),
+                QuotaWindowSettings(window="second", limit=1),
+                QuotaWindowSettings(window="minute", limit=5),
+                # When its day begins is nowhere said.
+                QuotaWindowSettings(window="day", limit=25, kind="fixed", zone="America/New_York"),
             ),
         ),
         "exchange_rate_api": SourceSettings(
@@ -54,7 +56,7 @@ def default_sources() -> dict[str, SourceSettings]:
             keys=("EXCHANGERATE_API_KEY", "EXCHANGERATE_API_KEY_2"),
             expected_response=1.0,
             retry_delay=2.0,
-            quota=(QuotaWindowSettings(seconds=2592000.0, limit=1500),),
+            quota=(QuotaWindowSettings(window="month", limit=1500),),
         ),
     }
 

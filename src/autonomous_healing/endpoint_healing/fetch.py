@@ -62,9 +62,15 @@ class Hop:
     avoid_key: str | None = None
     seconds: float | None = None  #: less time than the endpoint's own
     extra: bool = False  #: charged to the retry budget
-    purpose: Purpose = Purpose.RETRY  #: of an extra call
+    purpose: Purpose | None = None  #: None: the call's own, or a retry where it is extra
     fresh: bool = False  #: past every cache on the way
     early: bool = False  #: although its circuit is open, before its time
+
+    def purpose_for(self, call: Call) -> Purpose:
+        """Why the attempt is made; what nobody waits for stays what it is, however often it is tried."""
+        if call.origin != "live":
+            return call.purpose
+        return self.purpose or (Purpose.RETRY if self.extra else call.purpose)
 
 
 FIRST = Hop()
@@ -120,7 +126,7 @@ class Fetcher:
         flow, wait = self.flows.of(endpoint, host), self.flows.seconds_to_wait(deadline)
         trial = not self.admission.breaker(endpoint, host).is_closed
         try:
-            priority = max(call.priority, OF_PURPOSE.get(hop.purpose, call.priority))
+            priority = max(call.priority, OF_PURPOSE.get(hop.purpose_for(call), call.priority))
             await flow.enter(priority, wait, trial=trial)
             try:
                 return await self._fetch(call, host, hop, deadline, tell)
@@ -143,8 +149,15 @@ class Fetcher:
         self, call: Call, host: str, hop: Hop, deadline: Deadline, tell: Callable[[Sent], None]
     ) -> Response:
         """By leave of its flow; raises `Refused` where circuit, key or quota say no."""
-        endpoint, probe = call.endpoint, call.origin == "probe"
-        key = self.admission.admit(endpoint, host, avoid_key=hop.avoid_key, probe=probe, early=hop.early)
+        endpoint = call.endpoint
+        key = self.admission.admit(
+            endpoint,
+            host,
+            avoid_key=hop.avoid_key,
+            purpose=hop.purpose_for(call),
+            weight=self.admission.limits(endpoint.source).ledger.weight(endpoint.name, call.params),
+            early=hop.early,
+        )
         seconds = min(endpoint.timeout, deadline.remaining())
         sent = Sent(host, key, seconds, self._clock.now(), self._clock.monotonic())
         tell(sent)
@@ -258,6 +271,8 @@ class Fetcher:
             failure = self._failure(call, sent, trouble=answer.trouble, message=str(answer))
             return replace(failure, connected=answer.connected)
         self.blaming.answered()
+        ledger = self.admission.limits(call.endpoint.source).ledger
+        ledger.learn(sent.key.alias if sent.key else "", answer.headers, self._clock.now())
         if answer.status == 304:
             unasked = Reading(finding=Finding(MISSING, "HTTP 304, although no copy was spoken of"))
             return self._failure(call, sent, answer=answer, reading=unasked)

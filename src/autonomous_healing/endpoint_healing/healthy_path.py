@@ -17,7 +17,7 @@ from autonomous_healing.endpoint_healing.fidelity import Fidelity
 from autonomous_healing.endpoint_healing.keys import Key, NoKey
 from autonomous_healing.endpoint_healing.observations import Observations, Target, Timing, bucket_of
 from autonomous_healing.endpoint_healing.purpose import Purpose
-from autonomous_healing.endpoint_healing.quota import QuotaSpent
+from autonomous_healing.endpoint_healing.quota import QuotaSpent, Weight
 from autonomous_healing.endpoint_healing.upstream import Route, Unanswered, Upstream, read
 from autonomous_healing.resilience import Clock
 
@@ -59,6 +59,7 @@ class Question:
     resource: str
     target: Target
     route: Route
+    weight: Weight = 1  #: what it costs of its source's quota
     heads: dict[Key, bytes] = field(default_factory=dict)  #: of the request upstream, without its end, by key
     healed: "Healed | None" = None  #: what the last healing brought, while it holds
     healed_at: float = -math.inf  #: monotonic seconds, of the last healing
@@ -107,6 +108,7 @@ class HealthyPath:
             endpoint.resource(params),
             self._target(endpoint, host),
             self._upstream.route(endpoint.source, host),
+            self._admission.limits(endpoint.source).ledger.weight(endpoint.name, params),
             alone=self._asked_alone,
         )
 
@@ -130,8 +132,7 @@ class HealthyPath:
             return None
         limits = self._admission.limits(endpoint.source)
         try:
-            key = limits.keys.choose(endpoint.name, exclude=None)
-            limits.ledger.charge(probe=purpose is not Purpose.FIRST)
+            key = limits.take(endpoint.name, weight=question.weight, purpose=purpose, host=target.host)
         except (NoKey, QuotaSpent):
             return None
         return key or KEYLESS

@@ -86,7 +86,7 @@ class Hedger:
         spent.forget(self._clock.monotonic())
         if spent.total + 1 > self._settings.share * limits.budget.first_calls or not limits.budget.left():
             return None
-        if any(used >= QUOTA_SHARE * window.limit for window, used in limits.ledger.used()):
+        if limits.ledger.used_share(sent.key.alias if sent.key else "") >= QUOTA_SHARE:
             return None
         hop = self._other_host(call.endpoint, sent) or self._other_key(call.endpoint, sent)
         if hop is not None:

@@ -12,6 +12,7 @@ from autonomous_healing.endpoint_healing.flow_options import (
     HedgingSettings,
 )
 from autonomous_healing.endpoint_healing.key_options import KeyPlaceSettings, KeySettings
+from autonomous_healing.endpoint_healing.quotas.options import QuotaSettings, QuotaWindowSettings
 from autonomous_healing.resilience import BreakerSettings, Options, RetryBudgetSettings
 
 #: A name, so that no key itself can stand in the file.
@@ -205,6 +206,12 @@ class HealingSettings(Options):
         default_factory=WindowSettings, description="Health windows and their bands."
     )
     cache: CacheSettings = Field(default_factory=CacheSettings, description="Last good copies.")
+    quota: QuotaSettings = Field(
+        default_factory=QuotaSettings, description="Who may use how much of a quota."
+    )
+    fallback_share_max: float = Field(
+        0.5, gt=0, le=1, description="Share of what is left of a source's quota for calls in place of others."
+    )
     plausibility: PlausibilitySettings = Field(
         default_factory=PlausibilitySettings, description="Bounds of believable values."
     )
@@ -215,12 +222,6 @@ class HealingSettings(Options):
     strategies: dict[str, StrategyOptions] = Field(
         default_factory=dict, description="Switches by strategy name."
     )
-
-
-class QuotaWindowSettings(Options):
-    seconds: float = Field(gt=0, le=2678400, description="Length of the sliding window in seconds.")
-    limit: int = Field(ge=1, description="Calls allowed in it.")
-    probe_share: float = Field(0.05, ge=0, le=1, description="Share of it that probes may use.")
 
 
 class SourceSettings(Options):

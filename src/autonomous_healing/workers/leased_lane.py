@@ -15,6 +15,7 @@ from autonomous_healing.endpoint_healing.healthy_path import HealthyPath, Questi
 from autonomous_healing.endpoint_healing.keys import Key
 from autonomous_healing.endpoint_healing.observations import Observations
 from autonomous_healing.endpoint_healing.purpose import Purpose
+from autonomous_healing.endpoint_healing.quota import most_of
 from autonomous_healing.endpoint_healing.upstream import Upstream
 from autonomous_healing.proxy.crowd import Crowd
 from autonomous_healing.proxy.healing_proxy import PlainQuestions
@@ -54,7 +55,7 @@ class LeasedPath(HealthyPath):
     def admit(self, question: Question, purpose: Purpose = Purpose.FIRST) -> Key | None:
         """The key to ask with; None without a lease, and where this process has calls enough under way."""
         target = question.target
-        return self._leases.take(target.place) if target.flow.has_room() else None
+        return self._leases.take(target.place, most_of(question.weight)) if target.flow.has_room() else None
 
     def remember(self, question: Question, answer: wire.Answer, response: Response, head: bytes) -> None:
         super().remember(question, answer, response, head)

@@ -62,13 +62,13 @@ class Lender:
         if endpoint is None or alias is None:
             return None
         ledger = self._admission.limits(endpoint.source).ledger
-        left = ledger.left()
+        left = ledger.left(alias)
         calls = block_of(left, self._workers)
         if calls < 1:
             return None
         until = self._clock.monotonic() + SECONDS
         if left is not None:
-            ledger.charge_block(calls, until)
+            ledger.charge_block(alias, calls, until)
         self._last += 1
         self._grants[self._last] = _Grant(place, alias, until, calls, None if left is None else ledger)
         return Lease(place, self._last, alias, calls, until)
@@ -77,7 +77,7 @@ class Lender:
         """Unused calls; of an unknown or older lease they are not believed."""
         grant = self._grants.pop(number, None)
         if grant is not None and grant.ledger is not None and 0 < calls <= grant.calls:
-            grant.ledger.give_back(calls, grant.until)
+            grant.ledger.give_back(grant.alias, calls, grant.until)
 
     def withdrawn(self) -> list[str]:
         """Places whose leases hold no longer since the last look: circuit not steady, or another key."""
@@ -127,14 +127,14 @@ class Leases:
         self._held: dict[str, _Held] = {}
         self._asked_at: dict[str, float] = {}
 
-    def take(self, place: str) -> Key | None:
-        """The key for one call; None where there is no lease, which is asked for then."""
+    def take(self, place: str, cost: int = 1) -> Key | None:
+        """The key for one call; None where there is no lease for it, which is asked for then."""
         now = self._clock.monotonic()
         held = self._held.get(place)
-        if held is None or now >= held.until or held.calls < 1:
+        if held is None or now >= held.until or held.calls < cost:
             self._want(place, now)
             return None
-        held.calls -= 1
+        held.calls -= cost
         if now >= held.renew_at or held.calls <= held.low:
             self._want(place, now)
         return held.key

@@ -1,5 +1,6 @@
 """How endpoints, sources and the whole have been doing."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -107,8 +108,17 @@ def endpoint_health(endpoint: Endpoint, admission: Admission) -> EndpointHealth:
 
 
 def quota_use(source: Source, admission: Admission) -> tuple[QuotaUse, ...]:
-    used = admission.limits(source).ledger.used()
-    return tuple(QuotaUse(seconds=window.seconds, limit=window.limit, used=calls) for window, calls in used)
+    """Windows of all its keys together; what is not limited is left out."""
+    windows = defaultdict(list)
+    for reading in admission.limits(source).readings():
+        if reading.limit is not None:
+            windows[reading.seconds].append(reading)
+    return tuple(
+        QuotaUse(
+            seconds=seconds, limit=sum(one.limit or 0 for one in found), used=sum(one.used for one in found)
+        )
+        for seconds, found in windows.items()
+    )
 
 
 def source_health(source: Source, rows: Sequence[EndpointHealth], healing_rate: float | None) -> SourceHealth:

@@ -1,1 +1,1 @@
-"""Windows in which a provider allows so many calls: when they begin, what they hold, what is learned of them."""
+"""Windows in which a provider allows so many calls: what they hold, and what is learned of them."""

@@ -5,8 +5,8 @@ import math
 #: Where nothing is known of a limit.
 UNLIMITED = 10**12
 
-#: After a throttle a limit is believed to be this part of the calls that met it, and to be so much larger after
-#: each window without one (spec: endpoint healing, section 10).
+#: After a throttle a limit is believed to be this part of the calls that met it; after each window without
+#: one it grows by the other (spec: endpoint healing, section 10).
 _THROTTLED, _CLEAN = 0.95, 1.05
 
 #: Windows that passed in one go are counted up to here: by then any limit is what it was declared.
@@ -50,8 +50,8 @@ class Belief:
         self.estimated = max(1.0, min(float(believed), found))
 
     def told(self, limit: int) -> None:
-        """The source itself has named it."""
-        if limit < self.limit:
+        """The source itself has named it. Where we have a limit of our own, only a smaller one counts."""
+        if self.declared is None or limit < self.limit:
             self.estimated = float(limit)
 
     def clean(self, windows: int) -> None:

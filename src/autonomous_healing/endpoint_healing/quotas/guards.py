@@ -1,12 +1,12 @@
 """How much of a window a call may use, by its purpose. Pure.
 
-A share is rounded up, so that no window is too small for a guard: of 5 calls first attempts may use all, of 25
-they leave one to healing. `docs/howto/live_with_quotas.md` has the table.
+A share is rounded up, so that no window is too small for a guard: of 5 calls first attempts may use all,
+of 25 they leave one to healing. `docs/howto/live_with_quotas.md` has the table.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autonomous_healing.endpoint_healing.purpose import Purpose
 from autonomous_healing.endpoint_healing.quotas.options import QuotaSettings
@@ -21,7 +21,7 @@ _WHOLE = 1e-9
 class Guards:
     """What an operator has set."""
 
-    shares: QuotaSettings = QuotaSettings()
+    shares: QuotaSettings = field(default_factory=QuotaSettings)
     fallback_share: float = 0.5  #: of what is left of a source's window, for calls in place of another's
 
     def rooms(self, limit: int) -> Mapping[Purpose, int]:

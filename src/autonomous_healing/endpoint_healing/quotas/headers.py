@@ -1,9 +1,9 @@
 """What an answer's head says of limits, in all the forms in which providers say it. Pure.
 
-- `X-RateLimit-Limit`, `-Remaining`, `-Reset`, also as `X-Rate-Limit-` and `RateLimit-`, each also for one window, as in
-  `X-RateLimit-Remaining-Minute`;
-- `RateLimit-Policy: "day";q=1000;w=86400` and `RateLimit: "day";r=12;t=3600` (draft-ietf-httpapi-ratelimit-headers-10:
-  quota and window of a policy, what is left of it, and seconds until there is more);
+- `X-RateLimit-Limit`, `-Remaining`, `-Reset`, also as `X-Rate-Limit-` and `RateLimit-`, and each for one
+  window as in `X-RateLimit-Remaining-Minute`;
+- `RateLimit-Policy: "day";q=1000;w=86400` and `RateLimit: "day";r=12;t=3600`: quota and window of a policy,
+  what is left of it, and seconds until there is more (draft-ietf-httpapi-ratelimit-headers-10, and 6 and 7);
 - `api-credits-used` and `api-credits-left`, of the present minute.
 
 What cannot be read is left out: a header never costs more than what it says nothing of.
@@ -36,7 +36,7 @@ _STRUCTURED = frozenset({"ratelimit", "ratelimit-policy"})
 #: A plain number, before whatever explains it: older drafts write `100, 100;w=60`.
 _NUMBER = re.compile(r"(\d{1,12})(?:\s*[,;].*)?", re.ASCII)
 
-#: An item of a list of structured fields (RFC 9651): a name in quotes, bare, or a number; then its parameters.
+#: An item of a list of structured fields (RFC 9651): a name in quotes, a token or a number; its parameters.
 _ITEM = re.compile(
     r'\s*(?:"([^"\\]{0,100})"|([A-Za-z*][\w.*-]{0,99}|\d{1,12}))\s*'
     r'((?:;[^,;"]*(?:"[^"]*"[^,;"]*)*)*)(?:,|$)',
@@ -133,7 +133,7 @@ def _told(quota: Mapping[str, str], limit: str | None, remaining: str | None, re
 
 
 def _items(said: str) -> Sequence[tuple[str, dict[str, str]]]:
-    """Name and parameters of each item; none at all of a list that is not well formed, as the draft wants it."""
+    """Name and parameters of each item; none of a list that is not well formed, as the draft wants it."""
     items: list[tuple[str, dict[str, str]]] = []
     at = 0
     while at < len(said):

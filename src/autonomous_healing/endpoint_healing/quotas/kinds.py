@@ -1,9 +1,8 @@
-"""The two kinds of windows: one that holds in any span of time, and one that begins anew at certain moments."""
+"""The two kinds of windows: one holds in any span of time, the other begins anew at certain moments."""
 
 import math
 from collections import deque
 
-from autonomous_healing.endpoint_healing.purpose import Purpose
 from autonomous_healing.endpoint_healing.quotas.counter import QuotaCounter
 from autonomous_healing.endpoint_healing.quotas.guards import Guards
 from autonomous_healing.endpoint_healing.quotas.options import QuotaWindowSettings
@@ -14,6 +13,9 @@ from autonomous_healing.endpoint_healing.quotas.window import Window
 #: A period that an earlier run wrote down may end so much later than one of ours: clocks were set meanwhile.
 _ASTRAY = 3600.0
 
+#: How long after its end what was lent may be given back.
+_RETURN_SECONDS = 60.0
+
 
 class SlidingWindow(Window):
     """So many calls in any span of that length."""
@@ -22,7 +24,9 @@ class SlidingWindow(Window):
 
     kind = "sliding"
 
-    def __init__(self, name: str, seconds: float, declared: int | None, guards: Guards, position: int) -> None:
+    def __init__(
+        self, name: str, seconds: float, declared: int | None, guards: Guards, position: int
+    ) -> None:
         super().__init__(name, seconds, declared, guards, position)
         self._clean_from = -math.inf  #: of the windows without a throttle that are counted next
 
@@ -34,7 +38,7 @@ class SlidingWindow(Window):
         return at
 
     def resets_in(self, now: float) -> float | None:
-        at = min(self.tally.next_out, self.told_until if self.elsewhere else math.inf)
+        at = min(self.tally.room_at(1), self.told_until if self.elsewhere else math.inf)
         return None if math.isinf(at) else max(0.0, at - now)
 
     def eta(self, rate: float, now: float) -> float | None:
@@ -77,17 +81,20 @@ class SlidingWindow(Window):
 class FixedWindow(Window):
     """So many calls from one reset to the next."""
 
-    __slots__ = ("_lent", "_period", "_restored", "_settings", "_throttled", "_time")
+    __slots__ = ("_lent", "_period", "_restored", "_restored_at", "_settings", "_throttled", "_time")
 
     kind = "fixed"
 
-    def __init__(self, settings: QuotaWindowSettings, guards: Guards, position: int, time: SteadyTime) -> None:
+    def __init__(
+        self, settings: QuotaWindowSettings, guards: Guards, position: int, time: SteadyTime
+    ) -> None:
         super().__init__(settings.name, settings.seconds, settings.limit, guards, position)
         self._settings = settings
         self._time = time
         self._period = period_at(settings, time.now())
         self._throttled = False  #: in this period
         self._restored = 0  #: of what is used, what was taken up of an earlier run
+        self._restored_at = -math.inf
         self._lent: deque[tuple[float, int]] = deque()  #: until when, and how many
         self.due = time.monotonic_at(self._period.end)
 
@@ -103,6 +110,8 @@ class FixedWindow(Window):
 
     def lend(self, count: int, until: float) -> None:
         super().lend(count, until)
+        while self._lent and self._lent[0][0] < until - _RETURN_SECONDS:
+            self._lent.popleft()
         self._lent.append((until, count))
 
     def take_back(self, count: int, until: float) -> None:
@@ -114,3 +123,55 @@ class FixedWindow(Window):
                 self.used -= back
                 self.tally.take_back(back, until)
                 return
+
+    def told(self, limit: int | None, remaining: int | None, resets_in: float | None, now: float) -> None:
+        super().told(limit, remaining, self._left() if resets_in is None else resets_in, now)
+
+    def _left(self) -> float:
+        """Seconds of the period."""
+        return max(0.0, self._period.end - self._time.now())
+
+    def _begin_clean(self, now: float) -> None:
+        self._throttled = True
+
+    def _forget(self, now: float) -> None:
+        self.tally.forget(now)  # of it only the rate matters here
+        at = self._time.now()
+        if at >= self._period.end:
+            ended, self._period = self._period, period_at(self._settings, at)
+            self._grow(1 + int((at - ended.end) / ended.seconds))
+            self._begin_anew(now)
+        elif max(self.tally.latest, self._restored_at) + longest(self._settings) <= now:
+            # Clocks were set back, yet no period is so long that it could hold the last call and this moment.
+            self._begin_anew(now)
+        self.due = now + self._period.end - at
+
+    def _grow(self, periods: int) -> None:
+        self.belief.clean(periods - self._throttled)
+        self._throttled = False
+
+    def _begin_anew(self, now: float) -> None:
+        """Nothing is used, save what others may make of their leases, or what the source still counts."""
+        if now < self.told_until:
+            self.elsewhere = self.used  # its own period ends later than we thought
+        else:
+            self._lent = deque(one for one in self._lent if one[0] > now)
+            self.elsewhere, self.used = 0, sum(count for _, count in self._lent)
+        self.probes.clear()
+        self.fallbacks.clear()
+        self._restored = 0
+
+    def _span(self, now: float, wall: float) -> tuple[float, float | None]:
+        return self._period.start, self._period.end
+
+    def _take_up(self, known: QuotaCounter, now: float, wall: float) -> None:
+        end = known.resets_at.timestamp() if known.resets_at is not None else wall
+        if end <= wall:
+            return
+        end = min(end, wall + longest(self._settings) + _ASTRAY)
+        if end > self._period.end:  # the clock has been set back since
+            self._period = Period(min(known.started_at.timestamp(), wall), end)
+        more = max(0, known.used - self._restored)
+        self.used += more
+        self._restored += more
+        self._restored_at = now

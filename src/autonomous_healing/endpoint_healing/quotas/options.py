@@ -34,12 +34,12 @@ class QuotaWindowSettings(Options):
     )
     reset: str = Field(
         "00:00",
-        description="When a fixed day begins anew; of a month with the day before it, as in `15 00:00`, else the 1st.",
+        description="When a fixed day begins anew; of a month with its day, as in `15 00:00`, else the 1st.",
     )
     zone: str = Field("UTC", description="The time zone of that, as in `America/New_York`.")
     weight: dict[str, Annotated[int, Field(ge=1, le=1_000_000)] | str] = Field(
         default_factory=dict,
-        description="By endpoint, what one call costs: a number, or the parameter that lists what costs 1 each.",
+        description="What calls cost, by endpoint: a number, or the parameter that lists what costs 1 each.",
     )
 
     @field_validator("window", mode="before")
@@ -95,6 +95,19 @@ class QuotaWindowSettings(Options):
         found = _RESET.fullmatch(self.reset)
         assert found is not None, "was checked when it was read"
         return found
+
+
+def name_of(seconds: float) -> str:
+    """How a window of that length is called."""
+    return next((word for word, length in LENGTHS.items() if length == seconds), f"{seconds:g}s")
+
+
+def length_of(name: str) -> float | None:
+    """Seconds of a window that is called so; None where none is."""
+    if name in LENGTHS:
+        return LENGTHS[name]
+    number = name.removesuffix("s")
+    return float(number) if number.replace(".", "", 1).isdecimal() and number.isascii() else None
 
 
 class QuotaSettings(Options):

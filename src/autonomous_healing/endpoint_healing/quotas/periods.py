@@ -25,7 +25,7 @@ class Period:
 
 
 def period_at(window: QuotaWindowSettings, at: float) -> Period:
-    """The one that holds the moment `at`; days and months by their zone, so that a day may have 23 or 25 h."""
+    """The one that holds the moment `at`; days and months go by their zone: a day may have 23 or 25 hours."""
     if window.window not in DATED:
         start = at // window.seconds * window.seconds
         return Period(start, start + window.seconds)
@@ -35,7 +35,7 @@ def period_at(window: QuotaWindowSettings, at: float) -> Period:
 
 
 def longest(window: QuotaWindowSettings) -> float:
-    """Seconds of the longest period there can be: a day or a month in which clocks are set back has one hour more."""
+    """Seconds of the longest period there can be: when clocks are set back, a day has an hour more."""
     return window.seconds + _HOUR if window.window in DATED else window.seconds
 
 

@@ -2,30 +2,26 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from autonomous_healing.endpoint_healing.codes import QUOTA_EXHAUSTED, RATE_LIMITED
 from autonomous_healing.endpoint_healing.purpose import Purpose
+from autonomous_healing.endpoint_healing.quotas.belief import UNLIMITED, Belief
+from autonomous_healing.endpoint_healing.quotas.counter import Part, QuotaCounter
 from autonomous_healing.endpoint_healing.quotas.guards import Guards
-from autonomous_healing.endpoint_healing.quotas.options import QuotaWindowSettings
-from autonomous_healing.endpoint_healing.quotas.periods import longest, period_at
-from autonomous_healing.endpoint_healing.quotas.steady_time import SteadyTime
 from autonomous_healing.endpoint_healing.quotas.tally import SLICES, Tally
+from autonomous_healing.endpoint_healing.retry_after import CAP
 
 #: A limit over a longer window is a plan's quota, over a shorter one a pace.
 PACE_SECONDS = 3600.0
 
-#: Where nothing is known of a limit.
-UNLIMITED = 10**12
+#: A stated wait may be that much longer than its window: providers round up.
+ROUNDED = 1.05
 
-#: After a throttle a limit is believed to be this part of the calls that met it, and to be so much larger after
-#: each window without one (spec: endpoint healing, section 10).
-_THROTTLED, _CLEAN = 0.95, 1.05
-
-#: Windows that passed in one go are counted up to here: by then any limit is what it was declared.
-_MOST_CLEAN = 500
+#: In a counter, the calls of all purposes.
+_ALL = "all"
 
 
 class QuotaSpent(Exception):
@@ -35,3 +31,254 @@ class QuotaSpent(Exception):
         super().__init__(message)
         self.code = code
         self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The source has said that nothing more is to be had until then."""
+
+    until: float  #: monotonic seconds
+    code: str
+
+
+class Window(ABC):
+    """Counts what is asked. All moments are monotonic seconds."""
+
+    __slots__ = (
+        "_guards",
+        "_restored_to",
+        "belief",
+        "due",
+        "elsewhere",
+        "fallbacks",
+        "first",
+        "limit",
+        "name",
+        "position",
+        "probes",
+        "rests",
+        "rooms",
+        "seconds",
+        "tally",
+        "told_until",
+        "used",
+    )
+
+    kind: str
+
+    def __init__(
+        self, name: str, seconds: float, declared: int | None, guards: Guards, position: int
+    ) -> None:
+        self.name = name
+        self.seconds = seconds
+        self.position = position  #: of its cost among those of a call
+        self.belief = Belief(declared)
+        self.used = 0  #: what counts now, and what no longer does but was not yet forgotten
+        self.elsewhere = 0  #: of that, calls of others that we were told of
+        self.told_until = -math.inf  #: so long that holds
+        self.rests: dict[str, Rest] = {}  #: by host; "" stands for all
+        self.due = math.inf  #: when `catch_up` must be called before anything is counted
+        self._guards = guards
+        self._restored_to = -math.inf  #: Unix seconds of the newest call that was taken up
+        self.limit = self.belief.limit
+        self.rooms: Mapping[Purpose, int] = guards.rooms(self.limit)
+        self.first = self.rooms[Purpose.FIRST]  #: the room of first attempts; none while anything rests
+        self.tally = Tally(seconds, exact=self.limit <= SLICES)
+        self.probes = Tally(seconds, exact=guards.probes(self.limit) <= SLICES)
+        self.fallbacks = Tally(seconds, exact=self.limit <= SLICES)
+
+    @property
+    def is_pace(self) -> bool:
+        return self.seconds <= PACE_SECONDS
+
+    @property
+    def remaining(self) -> int:
+        """Calls that may still be made, whoever makes them."""
+        return 0 if self.rests else max(0, self.limit - self.used)
+
+    def catch_up(self, now: float) -> None:
+        """Forget what counts no more, and go by what is believed now."""
+        self._forget(now)
+        if self.elsewhere and now >= self.told_until:
+            self.used -= self.elsewhere
+            self.elsewhere = 0
+        if self.rests:
+            self.rests = {host: rest for host, rest in self.rests.items() if now < rest.until}
+        if self.limit != self.belief.limit:
+            self.limit = self.belief.limit
+            self.rooms = self._guards.rooms(self.limit)
+        self.first = -1 if self.rests else self.rooms[Purpose.FIRST]
+
+    def takes(self, cost: int, purpose: Purpose, host: str, now: float) -> bool:
+        """Whether there is room for a call at that host. An empty window takes any that its limit allows."""
+        self.catch_up(now)
+        if self._rest(host) is not None:
+            return False
+        if self.used + cost > self.rooms[purpose] and (self.used or cost > self.limit):
+            return False
+        match purpose:
+            case Purpose.PROBE:
+                return not self.probes.total or self.probes.total + cost <= self._guards.probes(self.limit)
+            case Purpose.FALLBACK:
+                return self.fallbacks.total + cost <= self._room_of_fallbacks()
+            case _:
+                return True
+
+    def refusal(self, source: str, cost: int, purpose: Purpose, host: str, now: float) -> QuotaSpent:
+        """Why `takes` has said no."""
+        rest = self._rest(host)
+        if rest is not None:
+            said = f"{source} has nothing left in its {self.name}, as it says"
+            return QuotaSpent(rest.code, rest.until - now, said)
+        code = RATE_LIMITED if self.is_pace else QUOTA_EXHAUSTED
+        room = self.rooms[purpose]
+        over = self.used + cost - room
+        at = self.room_at(over, now) if over > 0 else self._next_of(purpose, now)
+        said = f"own limit of {room} calls in a {self.name} to {source} is reached"
+        if over <= 0:
+            said = f"share of {purpose} in the {self.name} of {source} is used"
+        return QuotaSpent(code, max(0.0, min(at - now, self.seconds)), said)
+
+    def add(self, cost: int, purpose: Purpose, now: float) -> None:
+        """Count a call about to be made."""
+        self.used += cost
+        self.tally.add(now, cost)
+        if purpose is Purpose.PROBE:
+            self.probes.add(now, cost)
+        elif purpose is Purpose.FALLBACK:
+            self.fallbacks.add(now, cost)
+
+    def lend(self, count: int, until: float) -> None:
+        """Count calls that others may make until then."""
+        self.used += count
+        self.tally.lend(until, count)
+
+    def take_back(self, count: int, until: float) -> None:
+        """Of those, so many were not made."""
+        self.used -= self.tally.take_back(count, until)
+
+    def rest(self, host: str, until: float, code: str) -> None:
+        """Nothing more of it at that host until then, at all hosts where it is empty."""
+        known = self.rests.get(host)
+        if known is None or known.until < until:
+            self.rests[host] = Rest(until, code)
+            self.first = -1
+
+    def rests_at(self, host: str, now: float) -> bool:
+        rest = self._rest(host)
+        return rest is not None and now < rest.until
+
+    def speaks_of(self, limit: int | None, resets_in: float | None) -> bool:
+        """Whether a limit that is told with that reset is the one of this window."""
+        known = self.belief.declared or (None if self.limit == UNLIMITED else self.limit)
+        return limit is not None and limit == known and (resets_in or 0.0) <= self.seconds * ROUNDED
+
+    def throttled(self, now: float) -> None:
+        """The source has refused a call although there was room."""
+        self.catch_up(now)
+        self.belief.throttled(self.used, now, self.seconds, pace=self.is_pace)
+        self._begin_clean(now)
+        self.catch_up(now)
+
+    def told(self, limit: int | None, remaining: int | None, resets_in: float | None, now: float) -> None:
+        """What the source says of the window. Never more is believed to be left than it says."""
+        self.catch_up(now)
+        if limit is not None:
+            self.belief.told(limit)
+            self.catch_up(now)
+        if remaining is None or self.limit == UNLIMITED:
+            return
+        own = self.used - self.elsewhere
+        self.elsewhere = max(0, self.limit - remaining - own)
+        self.used = own + self.elsewhere
+        self.told_until = now + min(self.seconds if resets_in is None else resets_in, self.seconds)
+
+    def counter(self, source: str, alias: str, now: float, wall: float) -> QuotaCounter:
+        """As it is written down; `wall` is Unix seconds at `now`."""
+        shift = wall - now
+        started, resets = self._span(now, wall)
+        return QuotaCounter(
+            source=source,
+            key_alias=alias,
+            window=self.name,
+            started_at=moment(started),
+            used=self.used,
+            declared=self.belief.declared,
+            estimated=self.belief.estimated,
+            resets_at=None if resets is None else moment(resets),
+            calls={name: tally.parts(shift) for name, tally in self._tallies().items() if tally.total},
+            rests={host: (rest.until + shift, rest.code) for host, rest in self.rests.items()},
+            updated_at=moment(wall),
+        )
+
+    def restore(self, known: QuotaCounter, now: float, wall: float) -> None:
+        """Take up what an earlier run has counted; once, whatever was counted since."""
+        self.belief.restore(known.declared, known.estimated)
+        for host, (until, code) in known.rests.items():
+            if until > wall:
+                self.rest(host, now + min(until - wall, CAP), code)
+        self._take_up(known, now, wall)
+        for name, tally in self._tallies().items():
+            tally.restore(self._unknown(known.calls.get(name, ()), now, wall))
+        self._restored_to = max((at for at, _ in known.calls.get(_ALL, ())), default=self._restored_to)
+        self.catch_up(now)
+
+    @property
+    def state(self) -> tuple[object, ...]:
+        """Another than before where something has changed that is worth writing down."""
+        return self.used, self.tally.latest, self.belief.estimated, self.told_until, tuple(self.rests)
+
+    @abstractmethod
+    def room_at(self, count: int, now: float) -> float:
+        """When so many of the calls that count now will count no more."""
+
+    @abstractmethod
+    def resets_in(self, now: float) -> float | None:
+        """Seconds until it begins anew, or until the next call counts no more; None where none does."""
+
+    @abstractmethod
+    def eta(self, rate: float, now: float) -> float | None:
+        """Seconds until nothing is left at so many calls a second; None where that will not be."""
+
+    @abstractmethod
+    def _forget(self, now: float) -> None:
+        """Take from `used` what counts no more."""
+
+    @abstractmethod
+    def _span(self, now: float, wall: float) -> tuple[float, float | None]:
+        """What a counter says of beginning and end, in Unix seconds."""
+
+    @abstractmethod
+    def _take_up(self, known: QuotaCounter, now: float, wall: float) -> None:
+        """Add to `used` what an earlier run has counted."""
+
+    @abstractmethod
+    def _begin_clean(self, now: float) -> None:
+        """A throttle was met: the time without one begins again."""
+
+    def _unknown(self, parts: Sequence[Part], now: float, wall: float) -> list[tuple[float, int]]:
+        """Those that still count and were not taken up before, as moments of the monotonic clock."""
+        shift = wall - now
+        found = [(min(at - shift, now), count) for at, count in parts if at > self._restored_to]
+        return [(at, count) for at, count in found if at + self.seconds > now]
+
+    def _tallies(self) -> dict[str, Tally]:
+        return {_ALL: self.tally, Purpose.PROBE.value: self.probes, Purpose.FALLBACK.value: self.fallbacks}
+
+    def _rest(self, host: str) -> Rest | None:
+        return self.rests.get(host) or self.rests.get("") if self.rests else None
+
+    def _room_of_fallbacks(self) -> int:
+        return self._guards.fallbacks(self.limit, self.used - self.fallbacks.total)
+
+    def _next_of(self, purpose: Purpose, now: float) -> float:
+        tally = self.probes if purpose is Purpose.PROBE else self.fallbacks
+        return min(tally.room_at(1), now + self.seconds)
+
+    def __repr__(self) -> str:
+        return f"<Window {self.name}: {self.used} of {self.limit}>"
+
+
+def moment(unix: float) -> datetime:
+    """Aware, in UTC."""
+    return datetime.fromtimestamp(unix, UTC)
