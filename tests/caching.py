@@ -1,6 +1,8 @@
 """Requests and answers as a shared cache sees them, with as few words as possible."""
 
-from typing import Any
+from typing import Any, cast
+
+import http_sf
 
 from autonomous_healing.endpoint_healing.caching.answers import AnswerFacts, read_answer
 from autonomous_healing.endpoint_healing.caching.dates import write_date
@@ -52,6 +54,13 @@ def stored(status: int = 200, body: bytes = b"body", **how: Any) -> StoredAnswer
     """Kept at 0 monotonic seconds, unless it says otherwise."""
     asked = request()
     return StoredAnswer("shop/", asked.key, asked.fields, received(status, body, **how))
+
+
+def member(field: bytes) -> dict[str, Any]:
+    """The parameters of our member of a `Cache-Status`, which stands behind those of others."""
+    *_, (name, parameters) = cast(list[Any], http_sf.parse(field, tltype="list"))
+    assert name == http_sf.Token("autonomous_healing")
+    return dict(parameters)
 
 
 def date(seconds: float = 0.0) -> str:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from autonomous_healing.endpoint_healing.caching.structured import Token, parse_dictionary
 
-LETTERS = st.sampled_from(list(' \t,;=*aZ09-._"\\?!():/@%~\x7f') + ["max-age", "=1", "a=(", ")", ";x", "?1"])
+LETTERS = st.sampled_from([*' \t,;=*aZ09-._"\\?!():/@%~\x7f', "max-age", "=1", "a=(", ")", ";x", "?1"])
 
 
 def theirs(field: bytes) -> dict[str, Any] | None:

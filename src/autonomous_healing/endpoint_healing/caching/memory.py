@@ -42,7 +42,9 @@ class _Resource:
         self.variants: OrderedDict[bytes, StoredAnswer] = OrderedDict()
 
     def add_names(self, names: tuple[bytes, ...]) -> None:
-        if self.names[:1] != [names]:
+        if not names:
+            self.names = [names]
+        elif self.names[:1] != [names]:
             self.names = [names, *(known for known in self.names if known != names)][:_MOST_NAMES]
 
 
@@ -91,12 +93,13 @@ class Memory:
         return known.names[0] if known else ()
 
     def put(self, stored: StoredAnswer) -> None:
-        """In the place of the one that the same fields chose before."""
+        """In the place of the one that the same fields chose before; of all, where none choose any more."""
         known = self._resources.get(stored.resource)
         if known is None:
             known = self._resources[stored.resource] = _Resource()
         self._resources.move_to_end(stored.resource)
-        self._drop(known, stored.key)
+        for key in [stored.key] if stored.varies else list(known.variants):
+            self._drop(known, key)
         known.add_names(stored.varies)
         known.variants[stored.key] = stored
         self.bytes_held += stored.size
