@@ -25,7 +25,7 @@ from autonomous_healing.resilience import Clock, Deadline
 #: What tells that a host has too much to do, if it is its own fault (spec: endpoint healing, section 13).
 OVERLOADED = frozenset({TIMEOUT, RATE_LIMITED, CLIENT_BLOCKED, SERVER_ERROR})
 
-#: A status that with `Retry-After` speaks for the whole target, whatever the key.
+#: With this status `Retry-After` speaks for the target; with that of a throttle it does for a key or a quota.
 UNAVAILABLE = 503
 
 #: Seconds after which it makes sense to come back to our own full line.
@@ -98,8 +98,7 @@ class Flow:
         if blame is not Blame.PROVIDER:
             return
         self.shedding.record_failed(code)
-        its_own = failure.key_alias is None or failure.status == UNAVAILABLE  # otherwise the key rests
-        if failure.retry_after and its_own:
+        if failure.retry_after and failure.status == UNAVAILABLE:
             self._rest_code = code
             self.rests_until = max(self.rests_until, self._clock.monotonic() + failure.retry_after)
 
