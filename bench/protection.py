@@ -29,6 +29,7 @@ from bench.rig.machine import this_machine
 from bench.rig.processes import CLOCK
 from bench.rig.product import Place, Product, configuration, known, product
 from bench.rig.protecting import protectors
+from bench.rig.quota_month import thirty_days
 from bench.rig.stage import end_on_signals, home_of_a_run, play
 from bench.rig.targets import Target, Verdict, protection, verdicts
 from bench.rig.tools import gather
@@ -139,14 +140,21 @@ def sources(place: Place, tables: FlakyOrigin) -> dict[str, object]:
 
 
 def healings(amounts: Amounts) -> dict[str, dict[str, object]]:
-    """Section `healing` of each product: as it comes, with nothing that holds back, with a budget alone."""
+    """Section `healing` of each product: as it comes, with nothing that holds back, with a budget alone.
+
+    Where nothing holds back, nothing is tried behind the callers' backs either.
+    """
     pace = {"open_base": amounts.pause} if amounts.pause != _PAUSE else {}
     window = {"window": amounts.window} if amounts.window != _WINDOW else {}
-    no_circuit = {"consecutive": 1000, "ratio": 1.0, "min_calls": 10_000}
+    all_are_let_through = {
+        "breaker": {"consecutive": 1000, "ratio": 1.0, "min_calls": 10_000},
+        "admission": {"max_refused": 0.0},
+    }
+    no_budget = {"ratio": 1.0, "floor": 100}
     return {
         "ours": {"breaker": pace, "retry_budget": window},
-        "tries": {"breaker": no_circuit, "retry_budget": {"ratio": 1.0, "floor": 100}},
-        "budgeted": {"breaker": no_circuit, "retry_budget": window},
+        "tries": {**all_are_let_through, "retry_budget": no_budget, "max_retry_attempts": 0},
+        "budgeted": {**all_are_let_through, "retry_budget": window},
     }
 
 
@@ -197,6 +205,8 @@ async def measure(amounts: Amounts) -> dict[str, Figures]:
         )
         trying = (on.tries, *on.others)
         await together("three attempts", *((way, three_attempts(way, amounts)) for way in trying))
+    _tell("a month of a quota")
+    found[OURS] |= thirty_days(amounts.seed)
     return dict(found)
 
 

@@ -28,11 +28,23 @@ from bench.rig.counting import (
 from bench.rig.faults import CannotMeasure
 from bench.rig.flaky import FlakyOrigin, Manner, Visit, always, first, flaky, half_fail, with_share
 from bench.rig.product import Place, configuration
+from bench.rig.quota_month import (
+    A_DAY,
+    A_MINUTE,
+    A_SECOND,
+    PLACE,
+    SOURCE,
+    MonthClock,
+    Provider,
+    thirty_days,
+)
 from bench.rig.targets import protection, verdicts
 from bench.rig.troubles import NO_HEADERS, Amounts, keys, three_attempts
 from hypothesis import given
 from hypothesis import strategies as some
 
+from autonomous_healing.endpoint_healing.catalog import default_sources
+from autonomous_healing.endpoint_healing.quotas.counter import QuotaCounter
 from autonomous_healing.endpoint_healing.validators import exchange_rate_api, yahoo_finance
 from autonomous_healing.settings import load_settings
 
@@ -315,6 +327,65 @@ async def test_the_product_accepts_each_configuration(name: str, amounts: Amount
         assert settings.sources["exchange_rate_api"].hosts == (f"http://127.0.0.1:{tables.port}",)
         assert settings.sources["yahoo_finance"].hosts == ("http://127.0.0.1:1",)
         assert all(source.quota == () for source in settings.sources.values() if source.enabled)
+
+
+class Forgetful(dict[tuple[str, str], QuotaCounter]):
+    """Keeps nothing of what is written down."""
+
+    def __setitem__(self, place: tuple[str, str], counter: QuotaCounter) -> None:
+        return
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_month_of_a_quota_stays_within_it_and_uses_it(seed: int) -> None:
+    found = thirty_days(seed)
+    assert found["quota_overruns_30_days"] == 0
+    assert found["quota_use_at_reset"] >= 0.9
+    assert thirty_days(seed) == found
+
+
+def test_who_forgets_its_calls_at_its_end_goes_beyond_the_quota() -> None:
+    assert thirty_days(1, Forgetful())["quota_overruns_30_days"] > 0
+
+
+def test_the_provider_allows_what_the_settings_say_it_does() -> None:
+    windows = default_sources()[SOURCE].quota
+    assert {window.window: window.limit for window in windows} == {
+        "second": A_SECOND,
+        "minute": A_MINUTE,
+        "day": A_DAY,
+    }
+    [day] = [window for window in windows if window.window == "day"]
+    assert (day.kind, day.zone) == ("fixed", PLACE.key)
+
+
+def test_a_provider_counts_by_its_calendar_and_its_minutes() -> None:
+    clock, provider = MonthClock(), Provider()
+    for _ in range(A_DAY):
+        provider.called(clock)
+        clock.seconds += 60.0
+    assert (provider.overruns, provider.too_fast) == (0, 0)
+    provider.called(clock)
+    assert (provider.overruns, provider.too_fast) == (1, 0)
+    clock.seconds = 86_400.0
+    for _ in range(A_MINUTE + 1):
+        provider.called(clock)
+        clock.seconds += 1.0
+    assert (provider.overruns, provider.too_fast) == (1, 1)
+    provider.called(clock)
+    provider.called(clock)
+    assert provider.too_fast == 3
+    assert provider.least_use == 0.0
+
+
+def test_the_monotonic_clock_of_a_month_begins_anew_with_the_machine() -> None:
+    clock = MonthClock()
+    clock.seconds = 100.0
+    began = clock.now()
+    clock.boot()
+    clock.seconds += 5.0
+    assert clock.monotonic() == 5.0
+    assert clock.now() - began == timedelta(seconds=5)
 
 
 TARGETS = protection(60.0, 2.0)
