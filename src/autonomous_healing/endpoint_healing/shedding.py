@@ -82,7 +82,7 @@ class Shedding:
         self._look_at = now + LOOK if self.active or self._failed.total else math.inf
         for offered in self._offered:
             offered.forget(now)
-        left = share * sum(offered.total for offered in self._offered)
+        left = share * (sum(offered.total for offered in self._offered) or 1)
         for priority in reversed(Priority):
             count = self._offered[priority].total
             refused = min(self._settings.max_refused, left / count if count else left)
