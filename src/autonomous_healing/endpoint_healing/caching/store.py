@@ -68,7 +68,7 @@ class CacheStore:
         self._rows: OrderedDict[bytes, CacheRow] = OrderedDict()
         self._bytes = 0
         self._removed: dict[bytes, None] = {}  #: questions whose answers must go first
-        self._removals = 0
+        self._looks: set[_Look] = set()
         self._reads: set[asyncio.Task[None]] = set()
         self._swept_at = clock.monotonic()
         self._since_sweep = 0
@@ -78,6 +78,11 @@ class CacheStore:
     def waiting(self) -> int:
         """Rows that are still to be written."""
         return len(self._rows)
+
+    @property
+    def reads_under_way(self) -> int:
+        """Also those whose outcome nobody waits for any more."""
+        return len(self._reads)
 
     def put(self, row: CacheRow) -> None:
         """Write it soon; not kept where too much waits already."""
@@ -92,7 +97,7 @@ class CacheStore:
         """All answers to one question: from now on they are not found, and soon they are gone."""
         for key in [key for key, row in self._rows.items() if row.resource == resource]:
             self._take_out(key)
-        self._removals += 1
+        self._void(resource)
         self._removed[resource] = None
         if len(self._removed) > _MOST_REMOVALS:
             del self._removed[next(iter(self._removed))]
@@ -106,7 +111,8 @@ class CacheStore:
             self.counts.skipped += 1
             found(None)
             return
-        look = _Look(found, self.counts)
+        look = _Look(resource, found, self.counts)
+        self._looks.add(look)
         asyncio.get_running_loop().call_later(READ_SECONDS, look.skip)
         task = asyncio.create_task(self._read(resource, request, look))
         self._reads.add(task)
@@ -122,7 +128,7 @@ class CacheStore:
         """All answers from it. Raises `DatabaseAway`."""
         for key in [key for key, row in self._rows.items() if _is_from(row, source, endpoint)]:
             self._take_out(key)
-        self._removals += 1
+        self._void()
         await self._database.execute(_SQL["remove_source"], source, endpoint)
 
     async def run(self) -> None:
@@ -213,12 +219,20 @@ class CacheStore:
             self._bytes -= len(row.body)
 
     async def _read(self, resource: bytes, request: Fields, look: "_Look") -> None:
-        removals = self._removals
+        row = None
         try:
             row = await self._find(resource, request)
         except _AWAY:
-            row = None
-        look.tell(row if removals == self._removals else None)
+            pass  # as if there were none
+        finally:
+            self._looks.discard(look)
+            look.tell(row)
+
+    def _void(self, resource: bytes | None = None) -> None:
+        """What is being read is no longer to be given."""
+        for look in list(self._looks):
+            if resource in (None, look.resource):
+                look.tell(None)
 
     async def _find(self, resource: bytes, request: Fields) -> CacheRow | None:
         for known in await self._database.fetch(_SQL["find_variants"], resource.hex()):
@@ -243,9 +257,12 @@ class CacheStore:
 class _Look:
     """One question to the table: answered once, by it or by the end of patience."""
 
-    __slots__ = ("_counts", "_found")
+    __slots__ = ("_counts", "_found", "resource")
 
-    def __init__(self, found: Callable[[CacheRow | None], None], counts: StoreCounts) -> None:
+    def __init__(
+        self, resource: bytes, found: Callable[[CacheRow | None], None], counts: StoreCounts
+    ) -> None:
+        self.resource = resource
         self._found: Callable[[CacheRow | None], None] | None = found
         self._counts = counts
 
