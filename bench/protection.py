@@ -84,7 +84,7 @@ def quick(seed: int) -> Amounts:
         outage=6.0,
         pause=_PAUSE / 10,
         window=_WINDOW / 5,
-        herds=2,
+        herds=1,
     )
 
 

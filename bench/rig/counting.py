@@ -37,6 +37,11 @@ def asked_between(taken: Iterable[Taken], begin: float, end: float) -> list[Take
     return [one for one in taken if begin <= one.asked < end]
 
 
+def growth_of_p99(taken: Sequence[Taken], since: float, until: float) -> float:
+    """Seconds by which those who asked in this time waited longer than those before."""
+    return p99_seconds(asked_between(taken, since, until)) - p99_seconds(asked_between(taken, -inf, since))
+
+
 def busiest_second(visits: Iterable[Visit]) -> int:
     """The most that came within any one second."""
     came = sorted(one.came for one in visits)

@@ -13,6 +13,7 @@ from bench.rig.counting import (
     amplification,
     asked_between,
     between,
+    growth_of_p99,
     most_at_once,
     most_for_one,
     p99_seconds,
@@ -150,41 +151,35 @@ async def budget_alone(way: Way, amounts: Amounts) -> Figures:
     return {"amplification_budget_alone": amplification(visits, taken)}
 
 
-async def slow_third(way: Way, amounts: Amounts, other: Way | None = None) -> Figures:
+async def slow_third(way: Way, amounts: Amounts, *others: Way) -> Figures:
     """Nearly a third of the answers take ten times as long, longer than callers can wait.
 
-    `other` is another source of the same proxy, which is well.
+    `others` are sources of the same proxy that are well.
     """
     loop = asyncio.get_running_loop()
     rate = amounts.rate * 0.4  # so that what is under way finds a connection
     headers = {"Healing-Deadline": f"{DEADLINE:g}"}
-    callers = await _warmed(way, keys(rate), headers)
-    beside = None if other is None else await _warmed(other, keys(amounts.rate))
-    way.origin.begin(
-        with_share(amounts.seed, _SHARE, Manner(seconds=_SLOW), Manner(seconds=_USUAL)),
+    callers, *beside = await asyncio.gather(
+        _warmed(way, keys(rate), headers), *(_warmed(other, keys(amounts.rate)) for other in others)
     )
+    way.origin.begin(with_share(amounts.seed, _SHARE, Manner(seconds=_SLOW), Manner(seconds=_USUAL)))
     async with AsyncExitStack() as stack:
-        if beside is not None:
-            await stack.enter_async_context(beside.steadily(keys(amounts.rate), amounts.rate))
-            await CLOCK.sleep(amounts.seconds / 2)
+        for one in beside:
+            await stack.enter_async_context(one.steadily(keys(amounts.rate), amounts.rate))
+        await CLOCK.sleep(amounts.seconds / 2 if beside else 0)
         began = loop.time()
         async with callers.steadily(keys(rate), rate):
             await CLOCK.sleep(amounts.seconds)
         ended = loop.time()
-    found = {
+    for one in (callers, *beside):
+        one.close()
+    grown = [growth_of_p99(one.taken, began, ended) for one in beside]
+    return {
         "p99_slow_third_s": p99_seconds(callers.taken),
         "success_slow_third": success(callers.taken),
         "amplification_slow_third": amplification(way.origin.visits, callers.taken),
+        **({"p99_other_growth_s": max(grown)} if grown else {}),
     }
-    if beside is not None:
-        alone, meanwhile = (
-            p99_seconds(asked_between(beside.taken, since, until))
-            for since, until in ((0.0, began), (began, ended))
-        )
-        found["p99_other_growth_s"] = meanwhile - alone
-        beside.close()
-    callers.close()
-    return found
 
 
 async def herd(way: Way, amounts: Amounts) -> Figures:

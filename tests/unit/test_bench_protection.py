@@ -19,6 +19,7 @@ from bench.rig.counting import (
     asked_between,
     between,
     busiest_second,
+    growth_of_p99,
     most_at_once,
     most_for_one,
     p99_seconds,
@@ -84,6 +85,11 @@ def test_only_what_came_in_the_time_counts() -> None:
 
 def test_the_99th_of_a_hundred_waits_tells_how_long_it_takes() -> None:
     assert p99_seconds(taken(*((0, float(second), True) for second in range(100, 0, -1)))) == 99
+
+
+def test_what_others_wait_longer_is_told_of_those_meanwhile_against_those_before() -> None:
+    asked = taken((1, 0.1, True), (2, 0.2, True), (5, 0.5, True), (6, 0.9, True), (9, 7.0, True))
+    assert growth_of_p99(asked, 5, 9) == pytest.approx(0.7)
 
 
 @pytest.mark.parametrize(
