@@ -33,7 +33,7 @@ from autonomous_healing.endpoint_healing.fetch import FIRST, Fetcher, FetchFaile
 from autonomous_healing.endpoint_healing.fidelity import Policy, parse_levels
 from autonomous_healing.endpoint_healing.freshness import AlwaysOpen, Freshness, FrozenWatch, MarketHours
 from autonomous_healing.endpoint_healing.judging import Judges
-from autonomous_healing.endpoint_healing.kept_copies import SecondLayer
+from autonomous_healing.endpoint_healing.kept_copies import KeptCopies, SecondLayer
 from autonomous_healing.endpoint_healing.options import HealingSettings, SourceSettings
 from autonomous_healing.endpoint_healing.plausibility import Plausibility
 from autonomous_healing.endpoint_healing.probe import Prober
@@ -248,8 +248,9 @@ class World:
         self.fail_safe = FailSafe(safety.mode)
         self.learner = NestedLearner(LearningSettings(), random.Random(1))
         mind = Mind(guard=Guard(safety, self.fail_safe), learner=self.learner, learning=LearningSettings())
+        self.kept = KeptCopies(self.cache, self.fetcher, self.clock, layer) if layer else None
         self.healer = build_healer(
-            self.parts, self.settings, mind, self.journal, self.clock, random.Random(1), layer
+            self.parts, self.settings, mind, self.journal, self.clock, random.Random(1), self.kept
         )
         self.new_id = uuid7_from(self.clock)
         self.proxy = HealingProxy(self.endpoints, self.healer, self.settings, self.clock, self.new_id)

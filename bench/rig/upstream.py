@@ -116,6 +116,9 @@ def _configuration(upstream: Upstream, certificates: Certificates) -> str:
   open_file_cache_valid 1h;
   sendfile on;
   add_header Cache-Control {_ASKED_EACH_TIME};
+  add_header Last-Modified "";
+  etag off;
+  if_modified_since off;
   split_clients $request_id $variant {{
 {shares}
     * {_VARIANTS - 1};

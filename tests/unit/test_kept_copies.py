@@ -37,6 +37,13 @@ class Process:
         self.world = World(healing=CACHING, clock=clock, layer=shelf)
 
     async def ask(self, place: str = RATES) -> Result:
+        try:
+            return await self._ask(place)
+        finally:
+            assert self.world.kept is not None
+            await self.world.kept.flush()
+
+    async def _ask(self, place: str) -> Result:
         return await self.world.healer.answer(self.world.call(place, "exact, stale"))
 
     @property

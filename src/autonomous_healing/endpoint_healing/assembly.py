@@ -15,7 +15,7 @@ from autonomous_healing.endpoint_healing.fetch import Fetcher
 from autonomous_healing.endpoint_healing.freshness import Freshness, FrozenWatch, MarketHours
 from autonomous_healing.endpoint_healing.healer import EndpointHealer
 from autonomous_healing.endpoint_healing.judging import Judges
-from autonomous_healing.endpoint_healing.kept_copies import KeptCopies, SecondLayer
+from autonomous_healing.endpoint_healing.kept_copies import KeptCopies
 from autonomous_healing.endpoint_healing.key_keeping import KeyKeeper
 from autonomous_healing.endpoint_healing.key_store import KeyStore
 from autonomous_healing.endpoint_healing.observations import Observations
@@ -154,13 +154,12 @@ def build_healer(
     journal: Journal,
     clock: Clock,
     rng: random.Random,
-    layer: SecondLayer | None = None,
+    kept: KeptCopies | None = None,
 ) -> EndpointHealer:
-    """The door, with all strategies that are switched on; `layer`: where copies outlive the process."""
+    """The door, with all strategies that are switched on; `kept`: copies that outlive the process."""
     disabled = frozenset(name for name, switch in settings.strategies.items() if not switch.enabled)
     cascade = Cascade(build_strategies(parts, settings, clock, rng), disabled)
     quality, fail_safe, reserve = mind.learning.quality, mind.guard.fail_safe, settings.local_reserve
     order = LearnedOrder(mind.learner, cascade.strategies, quality, fail_safe, clock, reserve)
     loop: HealingLoop[FailedCall, Response] = HealingLoop(rank=order, guard=mind.guard, clock=clock)
-    kept = None if layer is None else KeptCopies(parts.cache, parts.fetcher, clock, layer)
     return EndpointHealer(parts.fetcher, cascade, loop, journal, clock, settings, kept)

@@ -13,7 +13,7 @@ from autonomous_healing.endpoint_healing.freshness import MarketHours
 from autonomous_healing.endpoint_healing.options import CacheSettings
 from autonomous_healing.endpoint_healing.records import Description, Series
 from autonomous_healing.resilience import Clock
-from autonomous_healing.wire import Answer
+from autonomous_healing.wire import Answer, AnswerHead
 
 #: Kinds whose data does not change while the exchange is closed, so that no copy of it ages then.
 OF_EXCHANGES = frozenset({DataKind.QUOTE, DataKind.INTRADAY, DataKind.DAILY})
@@ -39,18 +39,20 @@ class Copy:
     fresh: float  #: seconds from then on in which it is the answer itself
     while_revalidate: float  #: seconds after that in which it may be given while a new one is fetched
     if_error: float  #: seconds after its freshness in which it may heal
-    condition: tuple[str, str] | None = None  #: a field by which its source may say that it still holds
+    condition: bytes = b""  #: the line by which its source may say that it still holds
     judged_at: float = 0.0  #: monotonic seconds
     told: tuple[bytes, ...] = ()  #: what of its head matters, as it came
     came: Answer | None = None  #: as it came, its body perhaps compressed
     head: bytes = b""  #: ready for callers who get it unchanged
     hits: int = 0  #: callers since it was kept who got it without asking the source
     aged_head: bytes = b""  #: `head` with the age that it has in `aged_at`
-    aged_at: int = -1  #: whole seconds of age
+    aged_at: int | None = None  #: whole seconds of age, below 0 for one that is not fresh any more
     weight: int = 0  #: bytes that were counted for it
     series: str = ""  #: that it is of, where its publisher revises series
     published: date | None = None  #: the day of which the publisher speaks
-    doubted: bool = False  #: it turned out older than it looked: it may heal, but answers nobody by itself
+    answers: bool = True  #: by itself, while it is fresh
+    doubted: bool = False  #: it turned out older than it looked: it may only heal
+    still: tuple[AnswerHead, Answer] | None = None  #: the last 304, and what it stood for
 
     @property
     def held(self) -> int:
@@ -69,9 +71,10 @@ class Copy:
         newer = {name: value for name, value in said.items() if name not in KEPT_BY_304}
         return {"content-type": self.response.content_type, **self.response.headers, **newer}
 
-    def unlink(self) -> None:
-        """The same bytes make it young no more."""
-        self.came, self.head, self.aged_head, self.aged_at = None, b"", b"", -1
+    def doubt(self) -> None:
+        """From now on it only heals, and the same bytes make it young no more."""
+        self.doubted, self.answers = True, False
+        self.came, self.head, self.still = None, b"", None
 
 
 class ResponseCache:
@@ -116,7 +119,8 @@ class ResponseCache:
     def put_back(self, call: Call, response: Response, *, age: float, doubted: bool) -> None:
         """A copy from the second layer, which was true so many seconds ago; doubted, it may only heal."""
         copy = self._copy_of(call, response, self._clock.monotonic() - age)
-        copy.doubted = doubted
+        if doubted:
+            copy.doubt()
         self.put(call.resource, copy)
 
     def must_look(self, resource: str) -> bool:
@@ -153,27 +157,14 @@ class ResponseCache:
             self._copies.move_to_end(resource)
         return copy
 
-    def fresh(self, resource: str) -> Copy | None:
-        """The copy, if it is the answer itself still and the settings let it be."""
-        copy = self._copies.get(resource)
-        if copy is None or not self._settings.serve_fresh:
-            return None
-        self._copies.move_to_end(resource)
-        over = copy.doubted or self._clock.monotonic() >= copy.kept_at + copy.fresh
-        return None if over else copy
-
-    def revalidated(self, resource: str) -> Copy | None:
-        """The copy, if it has just ceased to be fresh and may be given while a new one is fetched."""
-        copy = self._copies.get(resource)
-        if copy is None or copy.doubted or not copy.while_revalidate:
-            return None
-        beyond = self._clock.monotonic() - copy.kept_at - copy.fresh
-        return copy if beyond >= 0 and self.counted(copy, beyond) <= copy.while_revalidate else None
+    def has_just_expired(self, copy: Copy, age: float) -> bool:
+        """Whether one that is not fresh any more may be given while a new one is fetched."""
+        return copy.answers and self.counted(copy, age - copy.fresh) <= copy.while_revalidate
 
     def reuse(self, call: Call) -> Response | None:
         """What a copy answers without its source being asked, if its caller wants that (RFC 9111, 5.2.1)."""
         wishes, copy = call.wishes, self.latest(call.resource)
-        if copy is None or copy.doubted or wishes.no_cache or not self._settings.serve_fresh:
+        if copy is None or not copy.answers or wishes.no_cache:
             return None
         age = self._clock.monotonic() - copy.kept_at
         left = copy.fresh - age
@@ -207,7 +198,7 @@ class ResponseCache:
     def named(self, resource: str) -> Copy | None:
         """The copy that a question to its source may name, to be spared a body that has not changed."""
         copy = self._copies.get(resource)
-        return copy if copy is not None and copy.condition is not None and not copy.doubted else None
+        return copy if copy is not None and copy.condition and not copy.doubted else None
 
     def confirm(self, resource: str, crc: int, asked_at: float) -> None:
         """The source has given the same bytes again, where `crc` is that of those we hold."""
@@ -222,8 +213,7 @@ class ResponseCache:
         """
         if copy := self._copies.get(call.resource):
             copy.kept_at = min(copy.kept_at, self._clock.monotonic() - age)
-            copy.doubted = True
-            copy.unlink()
+            copy.doubt()
             self.weigh(copy)
 
     def forget(self, resource: str) -> bool:
@@ -277,15 +267,16 @@ class ResponseCache:
             condition=_condition(response.headers),
             series=f"{response.source}/{edition.id}" if edition else "",
             published=edition.published if edition else None,
+            answers=self._settings.serve_fresh,
         )
 
     def _too_heavy(self) -> bool:
         return self.bytes_held > self._settings.max_mb * 1_048_576
 
 
-def _condition(headers: Mapping[str, str]) -> tuple[str, str] | None:
+def _condition(headers: Mapping[str, str]) -> bytes:
     """RFC 9110, section 13.1: an entity tag tells more than a date."""
-    if etag := headers.get("etag"):
-        return "if-none-match", etag
-    modified = headers.get("last-modified")
-    return ("if-modified-since", modified) if modified else None
+    for name, told in (("if-none-match", "etag"), ("if-modified-since", "last-modified")):
+        if said := headers.get(told):
+            return f"{name}: {said}\r\n".encode("latin-1", "replace")
+    return b""

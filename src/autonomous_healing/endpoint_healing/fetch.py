@@ -256,8 +256,9 @@ class Fetcher:
         named = None if fresh else self._cache.named(call.resource)
         if fresh:
             headers["cache-control"] = "no-cache"
-        elif named is not None and named.condition is not None:
-            headers[named.condition[0]] = named.condition[1]
+        elif named is not None:
+            name, _, value = named.condition.decode("latin-1").strip().partition(": ")
+            headers[name] = value
         try:
             answer = await self._upstream.get(call.endpoint.source, sent.host, path, headers, sent.seconds)
         except Unanswered as none:

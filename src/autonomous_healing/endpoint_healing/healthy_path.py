@@ -146,13 +146,14 @@ class HealthyPath:
             head = question.heads[key] = self._upstream.request_head(question.route, path, fields)[:-2]
         return b"%b%b\r\n" % (head, more)
 
-    def fresh(self, question: Question) -> Copy | None:
-        """A copy that answers one more caller without its source being asked."""
-        copy = self._cache.fresh(question.resource)
-        if copy is not None:
-            copy.hits += 1
-            self.observations.note_reused(question.target)
-        return copy
+    def copy(self, question: Question) -> Copy | None:
+        """What is kept of it, fresh or not."""
+        return self._cache.latest(question.resource)
+
+    def reuse(self, question: Question, copy: Copy) -> None:
+        """It answers one more caller, being fresh."""
+        copy.hits += 1
+        self.observations.note_reused(question.target)
 
     def may_begin(self, question: Question) -> bool:
         """Whether no copy is to be looked for any more before its source is asked; that takes a while."""
@@ -160,12 +161,13 @@ class HealthyPath:
             question.looked = not self._cache.must_look(question.resource)
         return question.looked
 
-    def just_expired(self, question: Question) -> Copy | None:
-        """A copy that answers one more caller, as stale, while a new one is fetched."""
-        copy = self._cache.revalidated(question.resource)
-        if copy is not None:
-            self.observations.note_repeated(question.target, Fidelity.STALE.word)
-        return copy
+    def has_just_expired(self, copy: Copy, age: float) -> bool:
+        """Whether it may answer, as stale, while a new one is fetched."""
+        return self._cache.has_just_expired(copy, age)
+
+    def reuse_stale(self, question: Question) -> None:
+        """An expired copy answers one more caller."""
+        self.observations.note_repeated(question.target, Fidelity.STALE.word)
 
     def nearly_over(self, copy: Copy, age: float) -> bool:
         """Whether to fetch anew what is asked for often, so that nobody need wait for it."""
@@ -181,11 +183,15 @@ class HealthyPath:
 
     @staticmethod
     def unchanged(copy: Copy, answer: wire.Answer) -> wire.Answer:
-        """What a 304 stands for: the answer that is kept, as if it had come whole."""
+        """What a 304 stands for: the kept answer as if it had come whole; made once for each head."""
+        if copy.still is not None and copy.still[0] is answer.head:
+            return copy.still[1]
         said = {name.decode(): value.decode("latin-1") for name, value in answer.head.fields}
         fields = [(n.encode(), v.encode("latin-1", "replace")) for n, v in copy.unchanged(said).items()]
         head = wire.AnswerHead(1, fields, None, False, frozenset(), True, 200)
-        return wire.Answer(head, copy.response.body)
+        whole = wire.Answer(head, copy.response.body)
+        copy.still = answer.head, whole
+        return whole
 
     def known(self, question: Question, answer: wire.Answer, start: float, now: float) -> Copy | None:
         """The kept copy, if this answer, asked for at `start`, is the same again and was judged just now."""

@@ -1,6 +1,7 @@
 """Copies that outlive the process: what a restart would make us ask for again, quota included."""
 
 import hashlib
+from collections import OrderedDict
 from datetime import timedelta
 from typing import Protocol
 
@@ -13,6 +14,10 @@ from autonomous_healing.resilience import Clock
 
 #: An exchange is closed for so long at most (seconds); the windows of its copies do not run meanwhile.
 LONGEST_CLOSE = 5 * 86_400.0
+
+
+#: Copies that wait to be put; more are not.
+MOST_WAITING = 1000
 
 
 class SecondLayer(Protocol):
@@ -33,6 +38,7 @@ class KeptCopies:
         self._fetcher = fetcher
         self._clock = clock
         self._layer = layer
+        self._waiting: OrderedDict[str, Copy] = OrderedDict()
         cache.kept = self._put
         cache.has_second_layer = True
 
@@ -53,14 +59,26 @@ class KeptCopies:
             response, is_old = judged
             self._cache.put_back(call, response, age=age, doubted=is_old)
 
+    async def flush(self) -> None:
+        """Put what was kept since the last time."""
+        while self._waiting:
+            resource, copy = self._waiting.popitem()
+            self._layer.put(self._row(resource, copy))
+
     def _put(self, resource: str, copy: Copy) -> None:
+        """Soon: what changes with every answer need not be put each time."""
+        self._waiting[resource] = copy
+        if len(self._waiting) > MOST_WAITING:
+            self._waiting.popitem(last=False)
+
+    def _row(self, resource: str, copy: Copy) -> CacheRow:
         response = copy.response
         true_at = self._clock.now() - timedelta(seconds=self._clock.monotonic() - copy.kept_at)
         fresh_until = true_at + timedelta(seconds=copy.fresh)
         use = max(copy.if_error, copy.while_revalidate)
         use += LONGEST_CLOSE if copy.kind in OF_EXCHANGES else 0.0
         digest = _digest(resource)
-        row = CacheRow(
+        return CacheRow(
             key=digest,
             resource=digest,
             source=response.source,
@@ -75,7 +93,6 @@ class KeptCopies:
             etag=response.headers.get("etag"),
             hits=copy.hits,
         )
-        self._layer.put(row)
 
 
 def _digest(resource: str) -> bytes:

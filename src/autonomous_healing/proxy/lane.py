@@ -53,6 +53,7 @@ class Lane(ABC):
         self.fetcher = fetcher
         self.buffer_bytes = buffer_bytes
         self.max_answer = fetcher.max_answer
+        self._may_be_stale = questions.may_be_stale
         #: Where a client goes who waited here in vain; set by whoever has this lane.
         self.rest: Callable[[wire.Exchange, Asked], None] = _nowhere
         self._tasks: set[asyncio.Task[object]] = set()
@@ -61,17 +62,20 @@ class Lane(ABC):
     def take(self, exchange: wire.Exchange, asked: Asked) -> bool:
         """Whether it is answered, or on its way; if not, nothing has been done."""
         question = asked.question
-        copy = self.path.fresh(question)
-        if copy is not None:
-            self._reuse(exchange, asked, copy)
-            return True
-        if not self.path.may_begin(question):
-            return False
-        if self.questions.may_be_stale:
-            copy = self.path.just_expired(question)
-            if copy is not None and (_is_asked(question) or self._refresh(exchange, asked)):
-                self._reuse(exchange, asked, copy)
+        path = self.path
+        copy = path.copy(question)
+        if copy is not None and copy.answers:
+            age = path.clock.monotonic() - copy.kept_at
+            if age < copy.fresh:
+                self._reuse(exchange, asked, copy, age)
                 return True
+            if copy.while_revalidate and self._may_be_stale and path.has_just_expired(copy, age):
+                if _is_asked(question) or self._refresh(exchange, asked):
+                    path.reuse_stale(question)
+                    self._answer_from(exchange, copy, age)
+                    return True
+        elif copy is None and not question.looked and not path.may_begin(question):
+            return False
         leader = question.leader
         return (leader is not None and leader.joined_by(exchange)) or self.begin(exchange, asked)
 
@@ -82,14 +86,19 @@ class Lane(ABC):
         With a crowd, whose `exchange` is given, nobody need wait for the answer.
         """
 
-    def _reuse(self, exchange: wire.Exchange, asked: Asked, copy: Copy) -> None:
-        """Answer from a copy, its head made once for each second of its age."""
-        age = self.path.clock.monotonic() - copy.kept_at
-        if copy.aged_at != int(age):
-            copy.aged_at, copy.aged_head = int(age), wire_head(self.questions.reused(copy.reused(age)))
-        exchange.respond(copy.aged_head, copy.response.body)
+    def _reuse(self, exchange: wire.Exchange, asked: Asked, copy: Copy, age: float) -> None:
+        """Answer from a fresh copy; what is asked for often is fetched anew before it is over."""
+        self.path.reuse(asked.question, copy)
+        self._answer_from(exchange, copy, age)
         if self.path.nearly_over(copy, age) and not _is_asked(asked.question):
             self._refresh(exchange, asked)
+
+    def _answer_from(self, exchange: wire.Exchange, copy: Copy, age: float) -> None:
+        """Its head is made once for each second of its age."""
+        second = int(age) if age < copy.fresh else -1 - int(age)
+        if copy.aged_at != second:
+            copy.aged_at, copy.aged_head = second, wire_head(self.questions.reused(copy.reused(age)))
+        exchange.respond(copy.aged_head, copy.response.body)
 
     def _refresh(self, exchange: wire.Exchange, asked: Asked) -> bool:
         """Have a new copy made, for those to come."""
@@ -173,9 +182,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         """`question`: the same at another host; `crowd`: of `exchange`, where it may be of nobody."""
         question = question or asked.question
         self._named = named = lane.path.named(question)
-        more = asked.more
-        if named is not None and named.condition is not None:
-            more += f"{named.condition[0]}: {named.condition[1]}\r\n".encode("latin-1", "replace")
+        more = asked.more if named is None else asked.more + named.condition
         request = lane.path.request(question, key, more)
         patience = min(question.target.patience, lane.questions.seconds_for(question.endpoint))
         super().__init__(b"GET", request, now + patience, lane.max_answer)
