@@ -7,13 +7,13 @@ import pytest
 from tests.eventually import eventually
 from tests.lanes import Held
 from tests.shops import cached_shop, status
-from tests.wire_origins import Asked, on_uvloop
+from tests.wire_origins import Asked, Cut, on_uvloop
 
 TOKEN = http_sf.Token
 
 
-async def closes(asked: Asked) -> None:
-    asked.line.close()
+async def closes(_: Asked) -> None:
+    raise Cut("as it was to be")
 
 
 #: A connection that was kept may be closed by chance: the question is sent once more on a new one.
