@@ -58,6 +58,7 @@ from autonomous_healing.proxy import (
     ProxyServer,
     RawSources,
     Ways,
+    build_shared_cache,
 )
 from autonomous_healing.resilience import Clock, SystemClock, uuid7_from
 from autonomous_healing.safety import FailSafe, Guard
