@@ -378,10 +378,12 @@ def test_a_provider_counts_by_its_calendar_and_its_minutes() -> None:
         provider.called(clock)
         clock.seconds += 1.0
     assert (provider.overruns, provider.too_fast) == (1, 1)
-    provider.called(clock)
-    provider.called(clock)
-    assert provider.too_fast == 3
     assert provider.least_use == 0.0
+    clock.seconds = 2 * 86_400.0
+    provider.called(clock)
+    clock.seconds += 0.9
+    provider.called(clock)
+    assert (provider.overruns, provider.too_fast) == (1, 2)
 
 
 def test_the_monotonic_clock_of_a_month_begins_anew_with_the_machine() -> None:
