@@ -325,9 +325,8 @@ async def test_it_stands_in_where_its_source_fails_and_that_is_allowed(fault: st
     async with cached_shop(said, stale_if_error=not own) as shop:
         await shop.ask()
         shop.later(100.0)
-        shop.origin.turns.append(
-            closes if fault == "close" else shop.origin.says(b"", status=f"{fault} Oops")
-        )
+        oops = [shop.origin.says(b"", status=f"{fault} Oops")]
+        shop.origin.turns.extend(CLOSES if fault == "close" else oops)
         told = await shop.ask()
         assert (told.status, told.body, told.all("age")) == (200, b"answer 1", ["100"])
         expected: dict[str, Any] = {"fwd": TOKEN("stale"), "ttl": -40, "detail": TOKEN("stale-if-error")}
