@@ -152,6 +152,30 @@ async def test_what_a_source_failed_in_long_before_stays_its_own_fault() -> None
     assert (moved(world, AGGS).health, moved(world, SERIES).health) == (3, 1)
 
 
+async def test_only_what_failed_since_the_network_did_is_taken_back() -> None:
+    world = World()
+    world.upstream.says("https", no_answer())
+    for _ in range(3):
+        await world.failed(world.call(AGGS))
+    world.clock.pass_time(40.0)
+    await lose_the_network(world)
+    assert (moved(world, AGGS).health, moved(world, SERIES).health) == (3, 0)
+
+
+async def test_who_cannot_be_connected_to_in_time_is_not_reached_either() -> None:
+    world = World()
+    world.upstream.says("https", unconnected())
+    await world.failed(world.call(AGGS))
+    assert (await world.failed(world.call(SERIES))).failure.blame is Blame.NETWORK
+
+
+async def test_a_deadline_that_is_the_caller_s_own_moves_nothing() -> None:
+    world = World(healing={"request_deadline": 0.1})
+    world.upstream.says("https", timed_out())
+    failure = (await world.failed(world.call(AGGS))).failure
+    assert (failure.blame, moved(world, AGGS)) == (Blame.CALLER, Moved())
+
+
 async def test_while_the_network_is_down_each_source_is_tried_once_in_thirty_seconds() -> None:
     world = World()
     await lose_the_network(world)
