@@ -47,6 +47,7 @@ from autonomous_healing.endpoint_healing.circuit_store import CircuitStore
 from autonomous_healing.endpoint_healing.freshness import MarketHours, Sessions
 from autonomous_healing.endpoint_healing.healthy_path import HealthyPath
 from autonomous_healing.endpoint_healing.kept_copies import KeptCopies
+from autonomous_healing.endpoint_healing.observations import CountedSoon
 from autonomous_healing.endpoint_healing.probe import Prober
 from autonomous_healing.endpoint_healing.rollups import Rollups
 from autonomous_healing.endpoint_healing.store import EndpointStore
@@ -241,9 +242,8 @@ class Application:
         path = HealthyPath(parts.fetcher, parts.upstream, parts.cache, parts.observations, clock)
         self.healthy_path = path
         most = settings.server.buffer_max_bytes
-        raw = RawSources(
-            parts, parts.admission, clock, self.shared_cache, settings.healing.request_deadline, most
-        )
+        windows = CountedSoon(parts.admission.window, parts.observations)
+        raw = RawSources(parts, windows, clock, self.shared_cache, settings.healing.request_deadline, most)
         self.questions = HealingProxy(parts.endpoints, self.healer, settings.healing, clock, self._new_id)
         return Ways(
             proxy=self.questions,

@@ -4,6 +4,7 @@ import random
 
 import pytest
 from tests.clock import ManualClock
+from tests.world import World
 
 from autonomous_healing.endpoint_healing.admission import Admission
 from autonomous_healing.endpoint_healing.catalog import build_endpoints, default_sources
@@ -11,6 +12,7 @@ from autonomous_healing.endpoint_healing.flow import Flows
 from autonomous_healing.endpoint_healing.observations import (
     BUCKETS,
     RING,
+    CountedSoon,
     Observations,
     Target,
     bucket_of,
@@ -170,3 +172,28 @@ def test_a_histogram_grows_at_once_and_is_never_emptied() -> None:
         seen.note(one, 0.001)
     seen.count()
     assert one.histogram[10] == sum(one.histogram) == RING + 5
+
+
+def test_answers_of_a_source_that_is_passed_through_are_counted_soon_and_failures_at_once() -> None:
+    world, observations = World(), Observations()
+    endpoint = world.endpoint("yahoo_finance/chart")
+    window = world.admission.window(endpoint)
+    passed = CountedSoon(world.admission.window, observations).window(endpoint)
+    passed.record_success(0.5)
+    passed.record_success(0.5)
+    passed.record_failure()
+    assert (window.read().total, window.read().failed) == (1, 1)
+    observations.count()
+    observations.count()
+    assert (window.read().total, window.read().average_seconds) == (3, 0.5)
+
+
+def test_a_rush_of_them_is_counted_without_waiting() -> None:
+    world, observations = World(), Observations()
+    endpoint = world.endpoint("yahoo_finance/chart")
+    passed = CountedSoon(world.admission.window, observations).window(endpoint)
+    for _ in range(RING + 1):
+        passed.record_success(0.001)
+    assert world.admission.window(endpoint).read().total == RING
+    observations.count()
+    assert world.admission.window(endpoint).read().total == RING + 1

@@ -1,6 +1,7 @@
 """What the healthy path saw: noted in passing, counted later."""
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import add
 
@@ -75,6 +76,32 @@ class Timing:
         self.seconds += target.spent
 
 
+class PassedThrough:
+    """What becomes of one source that is passed through: answers are counted soon, failures at once."""
+
+    def __init__(self, window: HealthWindow, observations: "Observations") -> None:
+        self._window = window
+        self._observations = observations
+        self._seconds: list[float] = []
+
+    def record_success(self, seconds: float) -> None:
+        """One that was answered."""
+        if not self._seconds:
+            self._observations.passed.append(self)
+        self._seconds.append(seconds)
+        if len(self._seconds) == RING:
+            self.count()
+
+    def record_failure(self) -> None:
+        """One that was not."""
+        self._window.record_failure()
+
+    def count(self) -> None:
+        """Tell the window of all since the last time."""
+        seconds, self._seconds = self._seconds, []
+        self._window.record_successes(seconds)
+
+
 class Observations:
     """A ring of good answers that are still to be counted. To note one makes no garbage."""
 
@@ -84,6 +111,7 @@ class Observations:
         self._next = 0
         self._repeated: Counter[tuple[Target, str]] = Counter()
         self._reusing: list[Target] = []
+        self.passed: list[PassedThrough] = []  #: those with answers that are still to be counted
 
     def note(self, target: Target, seconds: float) -> None:
         """One good answer, `seconds` after it was asked for."""
@@ -118,6 +146,9 @@ class Observations:
             target.window.record_felt("fresh", target.reused)
             target.reused = 0
         self._reusing.clear()
+        for one in self.passed:
+            one.count()
+        self.passed.clear()
         for target, seconds in by_target.items():
             self.tell(target, seconds)
         return list(by_target)
@@ -130,3 +161,15 @@ class Observations:
         target.breaker.record_successes(seconds)
         target.budget.count_first(len(seconds))
         target.flow.record_unasked(seconds)
+
+
+class CountedSoon:
+    """The windows of sources that are passed through, with the observations before them."""
+
+    def __init__(self, window: Callable[[Endpoint], HealthWindow], observations: Observations) -> None:
+        self._window = window
+        self._observations = observations
+
+    def window(self, endpoint: Endpoint) -> PassedThrough:
+        """That of one source."""
+        return PassedThrough(self._window(endpoint), self._observations)
