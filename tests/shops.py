@@ -72,6 +72,11 @@ class CachedShop:
     def port(self) -> int:
         return self.house.server.port_of("my_shop")
 
+    @property
+    def in_flight(self) -> int:
+        """Requests under way."""
+        return self.house.server.in_flight
+
     async def ask(self, target: str = "/x", **how: Any) -> Said:
         return await self.house.ask(target, port=self.port, **how)
 
