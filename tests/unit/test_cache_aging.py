@@ -92,6 +92,11 @@ def test_is_so_old_when_it_comes(said: dict[str, Any], took: float, seconds: flo
     assert initial_age(facts(**{"date": date(), **said}), took, NOON) == seconds
 
 
+def test_a_part_of_a_second_makes_nothing_old() -> None:
+    assert initial_age(facts(date=date()), 0.0, NOON + 0.9) == 0.0
+    assert initial_age(facts(date=date()), 0.0, NOON + 1.0) == 1.0
+
+
 def test_it_ages_with_the_time_that_passes() -> None:
     answer = stored(age="5", at=100.0)
     assert [answer.age(now) for now in (100.0, 101.5, 160.0)] == [5.0, 6.5, 65.0]

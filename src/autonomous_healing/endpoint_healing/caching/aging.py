@@ -1,5 +1,7 @@
 """How long an answer is fresh, and how old it is (RFC 9111, section 4.2)."""
 
+from math import floor
+
 from autonomous_healing.endpoint_healing.caching.answers import AnswerFacts
 
 #: What may be kept where nothing is said of how long (RFC 9110, section 15.1), less 206: parts are not kept.
@@ -39,5 +41,5 @@ def initial_age(facts: AnswerFacts, took: float, now: float) -> float:
     `took`: seconds from question to answer. `now`: the date here; where that is in doubt the earlier, since
     the age that caches on the way say counts anyway.
     """
-    apparent = max(0.0, now - facts.date)
+    apparent = max(0.0, floor(now) - facts.date)  # dates have no parts of a second
     return max(apparent, facts.age + max(0.0, took))
