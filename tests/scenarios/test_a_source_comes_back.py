@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 from tests.clock import ManualClock
-from tests.world import TRUTH, ScriptedUpstream, World, no_answer, said
+from tests.world import TRUTH, ScriptedUpstream, World, json_of, no_answer, said
 
 from autonomous_healing.endpoint_healing.assembly import EndpointParts
 from autonomous_healing.endpoint_healing.endpoints import Source
 from autonomous_healing.endpoint_healing.freshness import MarketHours
 from autonomous_healing.endpoint_healing.probe import Probe
 from autonomous_healing.endpoint_healing.upstream import Answer
-from autonomous_healing.resilience import BreakerState, CircuitBreaker
+from autonomous_healing.resilience import BreakerState, CircuitBreaker, Force
 
 LATEST, PLACE = "/api/exchange-rate/latest/USD", "exchange_rate_api/latest"
 HOUR = timedelta(hours=1)
@@ -201,6 +201,19 @@ async def test_where_a_copy_helps_it_is_left_alone() -> None:
     world.clock.pass_time(60.0)
     reply = await world.get(LATEST)
     assert (reply.body, len(world.upstream.asked)) == (good.body, asked)
+
+
+async def test_an_operator_s_word_is_told_to_who_asks_and_his_reason_is_not() -> None:
+    world = World(healing={"in_request_retries": 0})
+    endpoint = world.endpoint(PLACE)
+    circuits = world.admission.circuits
+    circuits.force(endpoint, Force.OPEN, seconds=90.0, reason="a matter of ours", by="ann")
+    reply = await world.get(LATEST)
+    assert (reply.status, reply.headers["Retry-After"], world.upstream.asked) == (503, "90", [])
+    assert "circuit held open by an operator for 90s" in json_of(reply)["detail"]
+    assert b"a matter of ours" not in reply.body
+    circuits.force(endpoint, Force.CLOSED, seconds=90.0, reason="it works", by="ann")
+    assert (await world.get(LATEST)).status == 200
 
 
 async def test_who_wants_no_healing_gets_none_of_it() -> None:

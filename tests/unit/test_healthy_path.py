@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -166,6 +167,48 @@ async def test_who_is_not_admitted_for_the_circuit_is_not_charged(worlds: list[W
     one.world.clock.pass_time(40.0)
     assert one.path.admit(one.question) is None  # a trial is the ordinary way's to make
     assert one.question.target.breaker.would_allow()
+
+
+async def test_who_is_well_is_not_asked_at_once_while_its_host_is_not(worlds: list[World]) -> None:
+    one = await way(worlds)
+    one.path.note(one.question, 0.1)
+    one.path.count()
+    host = one.call.endpoint.source.hosts[0]
+    for name in ("/quote", "/session_quote"):
+        endpoint = replace(one.call.endpoint, name=name)
+        for _ in range(5):
+            one.world.admission.breaker(endpoint, host).record_failure("API.SERVER_ERROR")
+    assert one.path.admit(one.question) is None
+    [other] = one.path.others(one.question)
+    assert one.path.admit(other) is KEYLESS
+
+
+async def test_slow_answers_open_the_circuit_once_they_are_counted(worlds: list[World]) -> None:
+    one = await way(worlds)
+    breaker = one.question.target.breaker
+    for _ in range(200):
+        one.path.note(one.question, 0.2)
+    one.path.count()
+    for seconds in (5.0, 0.2, 6.0) * 9:
+        one.path.note(one.question, seconds)
+    one.path.count()
+    assert breaker.is_steady
+    for seconds in (0.2, 6.0) * 10:
+        one.path.note(one.question, seconds)
+    one.path.count()
+    assert (breaker.is_closed, breaker.reason) == (False, "API.TIMEOUT")
+    assert one.path.admit(one.question) is None
+
+
+async def test_what_is_usual_is_learned_from_what_is_counted(worlds: list[World]) -> None:
+    one = await way(worlds)
+    assert one.question.target.breaker.slow_after == 3 * 2 * one.call.endpoint.source.expected_response
+    for _ in range(20):
+        one.path.note(one.question, 3.0)
+    one.path.count()
+    assert one.question.target.breaker.slow_after == pytest.approx(9.0, rel=0.07)
+    one.path.count_elsewhere(one.world.endpoint("fred_api/series"), [0.1] * 20)
+    assert one.ask_for("fred_api/series").target.breaker.slow_after == 5.0
 
 
 async def test_other_hosts_are_asked_only_while_the_circuit_of_the_first_is_open(worlds: list[World]) -> None:

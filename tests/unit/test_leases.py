@@ -1,5 +1,7 @@
 """Leave to ask is lent in small parts, ends by itself, and is withdrawn when a circuit opens."""
 
+from dataclasses import replace
+
 import pytest
 from tests.clock import ManualClock
 
@@ -146,6 +148,46 @@ def test_an_open_circuit_withdraws_what_was_lent_and_lends_no_more() -> None:
     assert owner.lender.withdrawn() == [YAHOO]
     assert owner.lender.withdrawn() == []  # told once
     assert owner.lender.grant(YAHOO) is None
+
+
+def test_an_endpoint_that_was_well_loses_its_lease_with_the_others_of_its_host() -> None:
+    owner = Owner()
+    owner.lender.grant(YAHOO)
+    chart = owner.endpoints["yahoo_finance/chart"]
+    other = replace(chart, name="/session_quote")
+    host = chart.source.hosts[0]
+    owner.admission.breaker(owner.endpoints[YAHOO], host).record_success(0.1)
+    for endpoint in (chart, other):
+        for _ in range(5):
+            owner.admission.breaker(endpoint, host).record_failure(SERVER_ERROR)
+    assert owner.lender.withdrawn() == [YAHOO]
+    assert owner.lender.grant(YAHOO) is None
+
+
+def test_a_network_that_is_down_withdraws_all_leases() -> None:
+    owner = Owner()
+    owner.lender.grant(YAHOO)
+    owner.lender.grant(FRED)
+    for place in (YAHOO, FRED):
+        owner.admission.circuits.missed(owner.endpoints[place].source)
+    assert owner.lender.withdrawn() == [FRED, YAHOO]
+    owner.admission.circuits.answered()
+    assert owner.lender.grant(YAHOO) is not None
+
+
+def test_a_circuit_that_starts_slowly_is_left_to_the_owner() -> None:
+    owner = Owner()
+    owner.open_circuit(YAHOO)
+    endpoint = owner.endpoints[YAHOO]
+    breaker = owner.admission.breaker(endpoint, endpoint.source.hosts[0])
+    owner.clock.pass_time(40.0)
+    for _ in range(2):
+        assert breaker.allow()
+        breaker.record_success(0.1)
+    assert (breaker.is_closed, owner.lender.grant(YAHOO)) == (True, None)
+    owner.clock.pass_time(60.0)
+    owner.admission.choose_host(endpoint)
+    assert owner.lender.grant(YAHOO) is not None
 
 
 def test_a_key_that_must_rest_withdraws_the_leases_on_it() -> None:
