@@ -194,8 +194,16 @@ async def test_a_shorter_word_does_not_end_a_longer_rest() -> None:
     assert not target.flow.has_room()
 
 
-@pytest.mark.parametrize("facts", [{"status": 503}, {"status": 503, "retry_after": 0.0}, {"status": 500}])
-def test_who_says_nothing_of_a_rest_gets_none(facts: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"status": 503},
+        {"status": 503, "retry_after": 0.0},
+        {"status": 500},
+        {"status": 429, "retry_after": 20.0},
+    ],
+)
+def test_only_an_outage_that_names_its_end_is_a_rest_of_the_target(facts: dict[str, object]) -> None:
     target = Target()
     target.failed(Blame.PROVIDER, **facts)
     assert target.flow.has_room()

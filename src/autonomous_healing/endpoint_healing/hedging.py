@@ -84,7 +84,7 @@ class Hedger:
         source = call.endpoint.source
         limits, spent = self._fetcher.admission.limits(source), self._spent[source.id]
         spent.forget(self._clock.monotonic())
-        if spent.total + 1 > self._settings.share * limits.budget.first_calls or not limits.budget.left():
+        if spent.total + 1 > self._settings.share * limits.budget.first_calls:
             return None
         if limits.ledger.used_share(sent.key.alias if sent.key else "") >= QUOTA_SHARE:
             return None
