@@ -316,8 +316,7 @@ class CircuitBreaker:
         """With these among the last."""
         if self._slow is None:
             self._slow = SlowCalls(self.settings.slow_calls)
-        self._slow.note(seconds, self.slow_after)
-        return self._slow.share()
+        return self._slow.note(seconds, self.slow_after)
 
     def _open(self, reason: str, reset_in: float | None, now: float) -> None:
         # A reset that was stated before and did not hold is believed only where it asks for more.
