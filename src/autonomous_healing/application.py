@@ -271,7 +271,9 @@ class Application:
             settings.server.workers,
         )
         attempts = Attempts(self.proxy, parts.admission, clock)
-        return Crew(orders, self._door, self.proxy, desk, attempts, clock)
+        crew = Crew(orders, self._door, self.proxy, desk, attempts, clock)
+        self.keys.changed = lambda source: crew.tell_keys(source, self.keys.secrets(source))
+        return crew
 
     async def _count_observations(self) -> None:
         while True:

@@ -221,6 +221,8 @@ def _with_all_keys(text: str) -> list[str]:
     [
         *("", "start", "demo", "config", "config check", "config show", "config reference"),
         *("token", "token create", "audit", "audit verify"),
+        *("key", "key add", "key list", "key rotate", "key remove"),
+        *("key quarantine", "key release", "key encryption-key"),
     ],
 )
 async def test_the_help_of_commands_is_as_printed(words: str) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from tests.clock import ManualClock
+from tests.pages import page, table_rows
 
 from autonomous_healing.endpoint_healing.catalog import build_source, default_sources
 from autonomous_healing.endpoint_healing.codes import (
@@ -347,6 +348,13 @@ def test_another_key_goes_on_for_one_in_quarantine_whatever_the_terms(rotate_on:
     assert chosen(keys) == SECOND
 
 
+def test_the_page_prints_the_table_that_the_code_has() -> None:
+    rows = table_rows(page("howto/keys.md"), "## States")
+    assert {row[0]: set(row[2].split(", ")) for row in rows} == {
+        state.value: {one.value for one in moves} for state, moves in ALLOWED.items()
+    }
+
+
 @pytest.mark.parametrize("state", list(KeyState))
 def test_no_move_is_made_that_the_table_does_not_allow(state: KeyState) -> None:
     for to in KeyState:
@@ -550,3 +558,20 @@ def test_who_puts_a_key_back_forgives_what_was_before() -> None:
     keys.release(FIRST)
     keys.reject(FIRST, RATE_LIMITED, HERE, None)
     assert keys.key(FIRST).state is KeyState.LIMITED
+
+
+def test_a_try_under_way_is_waited_for_whatever_the_spacing() -> None:
+    clock = ManualClock()
+    quick = KeySettings(check_spacing=1.0)
+    keys = KeyRing(POLYGON, ("one", "two"), clock, quick)
+    for alias in (FIRST, SECOND):
+        keys.reject(alias, AUTH_REJECTED, HERE, None)
+    clock.pass_time(3600.0)
+    assert chosen(keys, may_check=True) == FIRST
+    clock.pass_time(59.0)
+    assert chosen(keys, may_check=True).startswith(AUTH_REJECTED)
+    keys.reject(FIRST, TIMEOUT, HERE, None)
+    assert chosen(keys, may_check=True) == FIRST
+    keys.reject(FIRST, AUTH_REJECTED, HERE, None)
+    clock.pass_time(1.0)
+    assert chosen(keys, may_check=True) == SECOND

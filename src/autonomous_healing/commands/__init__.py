@@ -7,6 +7,7 @@ VERBS = {
     "start": "Run the product until a signal.",
     "demo": "Show the product at work and judge it; exit code 1 when a target is missed.",
     "config": "Look at the configuration.",
+    "key": "Look after the keys of the sources. A product that runs follows in seconds.",
     "token": "Make bearer tokens.",
     "audit": "Look at the audit log.",
 }

@@ -22,7 +22,7 @@ from autonomous_healing.endpoint_healing.market_hours import (
 )
 from autonomous_healing.resilience import SystemClock
 from autonomous_healing.settings import BadSettings, Settings, load_settings, write_if_absent
-from autonomous_healing.settings.logs import configure_logging
+from autonomous_healing.settings.logs import configure_logging, redact_logs
 from autonomous_healing.wire import PortTaken
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,7 @@ async def run_product(settings: Settings, environ: Mapping[str, str], console: C
         hours = await load_market_hours(settings.monitoring.market_calendar, SystemClock().now())
         carry_traffic()
         application = Application(settings, environ, hours)
+        redact_logs(application.parts.redactions.everything.text)
         await application.start()
         settle()
     except UnknownCalendar as unknown:
@@ -135,8 +136,11 @@ def banner(application: Application, settings: Settings) -> str:
             f"    {target.source}{target.endpoint}  every {every:.0f}s  {_waits(application, target.source)}"
         )
     for source, options in settings.sources.items():
-        if options.enabled and options.keys and not application.secrets[source]:
-            lines.append(f"  no key     {source}: set {options.keys[0]}")
+        if options.enabled and _lacks_a_key(application, source):
+            ways = (*(f"set {name}" for name in options.keys[:1]), f"`autonomous-healing key add {source}`")
+            lines.append(f"  no key     {source}: {' or '.join(ways)}")
+    if complaint := application.keys.complaint:
+        lines.append(f"  keys       {complaint}")
     lines.append(f"  logs       {settings.logging.dir or 'standard error'}")
     return "\n".join(line.rstrip() for line in lines)
 
@@ -145,7 +149,12 @@ def _waits(application: Application, source: str) -> str:
     options = application.settings.sources[source]
     if not options.enabled:
         return "off"
-    return "waits for a key" if options.keys and not application.secrets[source] else ""
+    return "waits for a key" if _lacks_a_key(application, source) else ""
+
+
+def _lacks_a_key(application: Application, source: str) -> bool:
+    ring = application.keys.rings.get(source)
+    return ring is not None and not ring.keys
 
 
 def start(

@@ -19,7 +19,7 @@ from autonomous_healing.endpoint_healing.options import SourceSettings
 from autonomous_healing.resilience import SystemClock, uuid7_from
 from autonomous_healing.settings import Settings
 from autonomous_healing.settings.doors import build_door
-from autonomous_healing.settings.logs import configure_logging
+from autonomous_healing.settings.logs import configure_logging, redact_logs
 from autonomous_healing.workers.channel import Channel
 from autonomous_healing.workers.messages import CHANNEL, Configuration, FromOwner, FromWorker, Hello
 from autonomous_healing.workers.worker_process import Duties, WorkerProcess
@@ -44,7 +44,9 @@ async def work(folder: Path) -> int:
     configure_logging(settings.logging, f"worker-{orders.number}")
     carry_traffic()
     clock = SystemClock()
-    worker = WorkerProcess(_duties(folder, settings, orders, clock), channel, clock, uuid7_from(clock))
+    duties = _duties(folder, settings, orders, clock)
+    redact_logs(duties.parts.redactions.everything.text)
+    worker = WorkerProcess(duties, channel, clock, uuid7_from(clock))
     await worker.start()
     settle()
     try:

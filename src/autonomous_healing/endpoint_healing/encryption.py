@@ -26,6 +26,7 @@ class Cipher:
     def __init__(self, keys: str) -> None:
         """`keys`: as they stand in `ENCRYPTION_KEY`, separated by commas."""
         self.problem = ""  #: why nothing can be encrypted or decrypted, in words
+        self.malformed = False  #: there is something, but it is no key
         self._all: MultiFernet | None = None
         parts = [part.strip() for part in keys.split(",") if part.strip()]
         if not parts:
@@ -35,6 +36,7 @@ class Cipher:
             self._all = MultiFernet([Fernet(part) for part in parts])
             self._first = Fernet(parts[0])
         except ValueError:
+            self.malformed = True
             self.problem = f"{VARIABLE} is no Fernet key (32 bytes in URL-safe base64)"
 
     def encrypt(self, secret: str) -> bytes:

@@ -61,6 +61,14 @@ class KeyKeeper:
         self._begun = False
         self._turn = asyncio.Lock()
 
+    @property
+    def complaint(self) -> str:
+        """What somebody should know who starts the product; empty where stored keys are fine or missing."""
+        if self.locked:
+            aliases = [alias for known in self.locked.values() for alias in known]
+            return f"{', '.join(aliases)} cannot be read: {self.problem}"
+        return self.problem if self._cipher.malformed else ""
+
     async def sync(self) -> None:
         """One look in both directions. Raises `DatabaseAway`, with nothing lost."""
         async with self._turn:

@@ -31,7 +31,7 @@ class KeySettings(Options):
     )
     check_spacing: float = Field(
         60.0,
-        ge=60,
+        ge=1,
         le=3600,
         description="Seconds between two such tries of one source, whatever comes of them.",
     )

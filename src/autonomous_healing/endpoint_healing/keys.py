@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from autonomous_healing.endpoint_healing.codes import AUTH_REJECTED, KEY_CODES, PLAN_LIMITED
 from autonomous_healing.endpoint_healing.endpoints import Source
 from autonomous_healing.endpoint_healing.key_options import KeySettings
+from autonomous_healing.endpoint_healing.key_plans import Plans
 from autonomous_healing.endpoint_healing.key_states import (
     CODE_OF_STATE,
     RESTING,
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 #: For so many seconds the key with the largest share left stays the one that is used.
 WEIGHED_SECONDS = 0.1
+
+#: Seconds that a call can take at most: what `sources.<id>.timeout` may be.
+LONGEST_ATTEMPT = 60.0
 
 #: Seconds for which the key before a rotation is kept (spec: safety, section 5).
 KEPT_SECONDS = 86_400.0
@@ -76,7 +80,7 @@ class KeyRing:
         self._clock = clock
         self._settings = settings
         self._passable = rotates_on(source)
-        self._plan_until: dict[tuple[str, str], float] = {}
+        self._plans = Plans()
         self._former: dict[str, tuple[Key, float]] = {}
         self._check_from = -math.inf
         self._shares: dict[str, float] = {}
@@ -121,7 +125,7 @@ class KeyRing:
             return  # it was removed while the call was under way
         now = self._clock.monotonic()
         if code == PLAN_LIMITED:
-            self._plan_until[alias, endpoint] = now + self._settings.plan_rest
+            self._plans.exclude(alias, {endpoint: now + self._settings.plan_rest})
         self._take_in(key, code, now, retry_after)
         key.checking = False
         if code in KEY_CODES:
@@ -169,7 +173,7 @@ class KeyRing:
         """Use it no more; what is under way with it goes on. Raises `UnknownKey`."""
         self.keys.remove(self.key(alias))
         self._former.pop(alias, None)
-        self._forget_plans(alias)
+        self._plans.forget(alias)
         self._weighed_until = -math.inf
         self._settle()
 
@@ -205,17 +209,12 @@ class KeyRing:
     def exclude(self, alias: str, endpoints: Mapping[str, float]) -> None:
         """The plan of that key does not cover these, for so many seconds from now."""
         now = self._clock.monotonic()
-        self._plan_until |= {(alias, endpoint): now + left for endpoint, left in endpoints.items()}
+        self._plans.exclude(alias, {endpoint: now + left for endpoint, left in endpoints.items()})
         self._settle()
 
     def excluded(self, alias: str) -> dict[str, float]:
         """Endpoints that the plan of that key does not cover, and for how many seconds more."""
-        now = self._clock.monotonic()
-        return {
-            endpoint: until - now
-            for (one, endpoint), until in self._plan_until.items()
-            if one == alias and until > now
-        }
+        return self._plans.excluded(alias, self._clock.monotonic())
 
     def readings(self) -> list[KeyReading]:
         """All keys in their order."""
@@ -252,7 +251,9 @@ class KeyRing:
         fit = [
             key
             for key in self._reachable()
-            if key.state is KeyState.OK and key.alias != exclude and self._covers(key, endpoint, now)
+            if key.state is KeyState.OK
+            and key.alias != exclude
+            and self._plans.cover(key.alias, endpoint, now)
         ]
         if not self._weighs:
             return fit[0] if fit else None
@@ -272,18 +273,17 @@ class KeyRing:
             if key.state not in (KeyState.OK, KeyState.QUARANTINED) and key.state.value not in self._passable:
                 return
 
-    def _covers(self, key: Key, endpoint: str, now: float) -> bool:
-        return self._plan_until.get((key.alias, endpoint), -math.inf) <= now
-
     def _due(self, endpoint: str, now: float) -> Key | None:
         """A rejected key that one call should try again."""
-        if now < self._check_from:
+        if now < self._check_from or any(key.checking and now < key.until for key in self.keys):
             return None
         return next(
             (
                 key
                 for key in self._reachable()
-                if key.state is KeyState.INVALID and now >= key.until and self._covers(key, endpoint, now)
+                if key.state is KeyState.INVALID
+                and now >= key.until
+                and self._plans.cover(key.alias, endpoint, now)
             ),
             None,
         )
@@ -291,8 +291,8 @@ class KeyRing:
     def _begin_check(self, key: Key, now: float, *, may_check: bool) -> Key:
         if not may_check:
             raise NoKey(AUTH_REJECTED, 0.0, f"{key.alias} has to be checked first")
-        # Also when it is due again, where no outcome is ever told or one that says nothing of the key.
-        self._check_from = key.until = now + self._settings.check_spacing
+        self._check_from = now + self._settings.check_spacing
+        key.until = max(self._check_from, now + LONGEST_ATTEMPT)  # then nobody will tell what came of it
         key.checking = True
         return key
 
@@ -303,6 +303,8 @@ class KeyRing:
             self._enter(key, state, now + self._rest(key, state, retry_after), code)
         elif key.checking and code == AUTH_REJECTED:
             key.until, key.last_error = now + self._settings.invalid_again, code
+        elif key.checking:
+            key.until = self._check_from  # it says nothing of the key
         elif state in RESTING and code == CODE_OF_STATE[state]:
             key.until = max(key.until, now + self._rest(key, state, retry_after))
 
@@ -350,15 +352,14 @@ class KeyRing:
         for key in self.keys:
             if key.state in RESTING and now >= key.until:
                 self._enter(key, KeyState.OK, 0.0, key.last_error)
-        if self._plan_until:
-            self._plan_until = {place: until for place, until in self._plan_until.items() if until > now}
+        self._plans.expire(now)
         self._settle()
 
     def _settle(self) -> None:
         """Work out what `choose` needs to see at a glance."""
         self._weighs = len(self.keys) > 1 and not self._passable.isdisjoint(RESTING)
         self._untroubled = (
-            bool(self.keys) and not self._plan_until and all(key.state is KeyState.OK for key in self.keys)
+            bool(self.keys) and not self._plans and all(key.state is KeyState.OK for key in self.keys)
         )
         self._plain = self.keys[0] if self._untroubled and not self._weighs else None
 
@@ -367,12 +368,10 @@ class KeyRing:
             return NoKey(AUTH_REJECTED, None, f"no key for {self.source} is set in the environment or stored")
         unfit = [key for key in self.keys if key.state is not KeyState.OK]
         if not unfit:
-            planned = [
-                until for (_, name), until in self._plan_until.items() if name == endpoint and until > now
-            ]
-            if not planned:
+            left = self._plans.first_end(endpoint, now)
+            if left is None:
                 return NoKey(AUTH_REJECTED, None, f"{self.source} has no other key")
-            return NoKey(PLAN_LIMITED, min(planned) - now, f"no plan of {self.source} covers {endpoint}")
+            return NoKey(PLAN_LIMITED, left, f"no plan of {self.source} covers {endpoint}")
         first = min(unfit, key=lambda key: key.until)
         wait = first.seconds_left(now)
         back = "" if wait is None else f", back in {wait:.0f}s"
@@ -383,13 +382,10 @@ class KeyRing:
         by.changes = key.changes + 1
         self.keys[self.keys.index(key)] = by
         self._weighed_until = -math.inf
-        self._forget_plans(key.alias)
+        self._plans.forget(key.alias)
         if key.state is not KeyState.OK:
             self._tell(by, key.state)
         self._settle()
-
-    def _forget_plans(self, alias: str) -> None:
-        self._plan_until = {place: until for place, until in self._plan_until.items() if place[0] != alias}
 
 
 def rotates_on(source: Source) -> frozenset[str]:

@@ -3,6 +3,7 @@
 import logging
 import logging.handlers
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -35,6 +36,24 @@ def configure_logging(settings: LoggingSettings, part: str = "") -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     # Whoever sends what is no HTTP would fill the log with tracebacks, and with whatever the line held.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+
+
+def redact_logs(redact: Callable[[str], str]) -> None:
+    """Whatever is said from now on goes through it: a library may put into words what we never would."""
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_Redacting(handler.formatter or logging.Formatter(), redact))
+
+
+class _Redacting(logging.Formatter):
+    """Another formatter's lines, less what is secret."""
+
+    def __init__(self, lines: logging.Formatter, redact: Callable[[str], str]) -> None:
+        super().__init__()
+        self._lines = lines
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redact(self._lines.format(record))
 
 
 def _formatter(as_text: bool) -> logging.Formatter:

@@ -10,7 +10,7 @@ import socket
 import struct
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,6 +34,7 @@ from autonomous_healing.workers.messages import (
     FromOwner,
     FromWorker,
     Hello,
+    Keys,
     Ready,
     Revoke,
 )
@@ -116,6 +117,7 @@ class Crew:
         self._clock = clock
         self._rng = random.Random()
         self._seats: list[_Seat] = []
+        self._keys: dict[str, Keys] = {}  #: of sources whose keys are not those of the start any more
         self._folder: Path | None = None
         self._servers: list[wire.Server] = []
         self._listening: asyncio.Server | None = None
@@ -136,6 +138,11 @@ class Crew:
     def in_flight(self) -> int:
         """Requests of workers that this process is busy with."""
         return sum(server.in_flight for server in self._servers)
+
+    def tell_keys(self, source: str, secrets: Mapping[str, str]) -> None:
+        """To all workers, now and when they start again: the keys of that source by alias, in order."""
+        self._keys[source] = Keys(source, dict(secrets))
+        self._tell(self._keys[source])
 
     async def open(self, workers: int, most_answer: int) -> None:
         """The sockets, in a folder that nobody else may enter. `most_answer`: bytes in an attempt.
@@ -244,6 +251,8 @@ class Crew:
             if seat is not None:
                 seat.channel = channel
                 channel.send(self._configuration(seat.number))
+                for keys in self._keys.values():
+                    channel.send(keys)
                 await self._listen(seat, said, channel.send)
                 if seat.channel is channel:
                     seat.channel = None
@@ -291,9 +300,12 @@ class Crew:
         while True:
             await self._clock.sleep(_WATCH_SECONDS)
             for place in self._desk.lender.withdrawn():
-                for seat in self._seats:
-                    if seat.channel is not None:
-                        seat.channel.send(Revoke(place))
+                self._tell(Revoke(place))
+
+    def _tell(self, message: FromOwner) -> None:
+        for seat in self._seats:
+            if seat.channel is not None:
+                seat.channel.send(message)
 
     async def _watch_silence(self) -> None:
         """One that is stuck keeps its part of the callers waiting, and is better ended."""

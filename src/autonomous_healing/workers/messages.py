@@ -102,8 +102,18 @@ class Revoke(msgspec.Struct, frozen=True, array_like=True, tag="revoke"):
     place: str
 
 
+class Keys(msgspec.Struct, frozen=True, array_like=True, tag="keys"):
+    """The keys of a source are these by now, in the place of all that were told before."""
+
+    source: str
+    secrets: dict[str, str]  #: by alias, in order
+
+    def __repr__(self) -> str:
+        return f"<Keys {', '.join(self.secrets)}>"
+
+
 class Drain(msgspec.Struct, frozen=True, array_like=True, tag="drain"):
     """Take no more requests, end those under way, and then yourself."""
 
 
-FromOwner: TypeAlias = Configuration | Lease | Revoke | Drain
+FromOwner: TypeAlias = Configuration | Lease | Revoke | Keys | Drain

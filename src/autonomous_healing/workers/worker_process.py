@@ -28,6 +28,7 @@ from autonomous_healing.workers.messages import (
     FromOwner,
     FromWorker,
     GiveBack,
+    Keys,
     Lease,
     Ready,
     Revoke,
@@ -163,6 +164,8 @@ class WorkerProcess:
                             self._leases.granted(message, key)
                     case Revoke(place=place):
                         self._leases.revoke(place)
+                    case Keys():
+                        self._use(message)
                     case Drain():
                         return
                     case _:
@@ -178,6 +181,15 @@ class WorkerProcess:
             return KEYLESS
         limits = self._duties.parts.admission.limits(self._endpoints[place].source)
         return next((key for key in limits.keys.keys if key.alias == alias), None)
+
+    def _use(self, keys: Keys) -> None:
+        """Other keys than before; what is lent with one of those ends within a second."""
+        parts = self._duties.parts
+        source = next((one.source for one in parts.endpoints if one.source.id == keys.source), None)
+        if source is not None:
+            for secret in keys.secrets.values():
+                parts.redactions.add(source.id, secret)
+            parts.admission.limits(source).keys.use(keys.secrets)
 
     async def _tell_regularly(self) -> None:
         said_at = -LIFE_SECONDS
