@@ -23,6 +23,7 @@ from autonomous_healing.endpoint_healing.freshness import AlwaysOpen, MarketHour
 from autonomous_healing.endpoint_healing.healer import EndpointHealer
 from autonomous_healing.endpoint_healing.health import Health
 from autonomous_healing.endpoint_healing.healthy_path import HealthyPath
+from autonomous_healing.endpoint_healing.kept_copies import KeptCopies, SecondLayer
 from autonomous_healing.endpoint_healing.options import HealingSettings, SourceSettings
 from autonomous_healing.endpoint_healing.trail import EndpointReport
 from autonomous_healing.healing import Journal
@@ -82,6 +83,7 @@ class House:
     proxy: WatchedProxy
     path: HealthyPath
     limits: wire.ServerLimits
+    kept: KeptCopies | None
     raw_seconds: float  #: for a whole exchange with a raw source
     shared: SharedCache
     server: ProxyServer = field(init=False)
@@ -156,6 +158,7 @@ async def house(
     limits: wire.ServerLimits | None = None,
     raw_seconds: float = 10.0,
     behind: Behind | None = None,
+    layer: SecondLayer | None = None,
 ) -> AsyncIterator[House]:
     """Started, with these sources only, and stopped in the end. Sources have no quota unless they say so."""
     clock = clock or HurriedClock()
@@ -169,7 +172,8 @@ async def house(
         learner=NestedLearner(LearningSettings(), random.Random(1)),
         learning=LearningSettings(),
     )
-    healer = build_healer(parts, settings, mind, journal, clock, random.Random(1))
+    kept = KeptCopies(parts.cache, parts.fetcher, clock, layer) if layer else None
+    healer = build_healer(parts, settings, mind, journal, clock, random.Random(1), kept)
     proxy = WatchedProxy(endpoints, healer, settings, clock, uuid7_from(clock))
     proxy.handled = []
     await parts.upstream.start()
@@ -182,6 +186,7 @@ async def house(
         proxy=proxy,
         path=HealthyPath(parts.fetcher, parts.upstream, parts.cache, parts.observations, clock),
         limits=limits or wire.ServerLimits(),
+        kept=kept,
         raw_seconds=raw_seconds,
         shared=build_shared_cache(settings.cache, clock, behind),
     )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.eventually import eventually
 from tests.lanes import WISH, Held, Street, answers, request, said, street
+from tests.shelf import Shelf
 from tests.wire_origins import Line, Said, on_both_loops, on_uvloop
 
 LATEST, PLACE = "/api/exchange-rate/latest/USD", "exchange_rate_api/latest"
@@ -211,3 +212,32 @@ async def test_an_answer_too_large_to_be_held_goes_to_one_and_the_others_ask_aga
         told = await asyncio.gather(*(line.answer() for line in lines))
     assert [(one.status, len(one.body)) for one in told] == [(200, len(body))] * 3
     assert len(here.origin.asked) == 3
+
+
+@WAYS
+@on_uvloop
+async def test_all_wait_for_one_look_into_the_second_layer_and_one_call(
+    headers: dict[str, Any],
+) -> None:
+    shelf = Shelf()
+    shelf.turns = 50
+    async with (
+        street("exchange_rate_api", healing=COMPANY, layer=shelf) as here,
+        AsyncExitStack() as stack,
+    ):
+        held = hold(here, good(here))
+        lines = await lines_of(here, stack, 50, **headers)
+        await settled(here, 50)
+        held.let_go()
+        told = await said_to(lines)
+        assert here.house.kept is not None
+        await here.house.kept.flush()
+    assert {one.status for one in told} == {200}
+    assert (shelf.looks, len(here.origin.asked)) == (1, 1)
+    async with (
+        street("exchange_rate_api", healing=COMPANY, layer=shelf) as again,
+        AsyncExitStack() as stack,
+    ):
+        brought = await said_to(await lines_of(again, stack, 50, **headers))
+    assert {one.body for one in brought} == {told[0].body}
+    assert (shelf.looks, len(again.origin.asked)) == (2, 0)

@@ -6,28 +6,13 @@ from typing import Any
 
 import pytest
 from tests.clock import ManualClock
+from tests.shelf import Shelf
 from tests.world import World, said
 
-from autonomous_healing.endpoint_healing.caching.rows import CacheRow
 from autonomous_healing.endpoint_healing.healer import Result
 
 CACHING: Any = {"cache": {"serve_fresh": True, "coalesce": True}, "in_request_retries": 0}
 RATES = "exchange_rate_api/latest"
-
-
-class Shelf:
-    """A second layer that holds what it is given."""
-
-    def __init__(self) -> None:
-        self.rows: dict[bytes, CacheRow] = {}
-        self.looks = 0
-
-    async def find(self, resource: bytes) -> CacheRow | None:
-        self.looks += 1
-        return self.rows.get(resource)
-
-    def put(self, row: CacheRow) -> None:
-        self.rows[row.resource] = row
 
 
 class Process:

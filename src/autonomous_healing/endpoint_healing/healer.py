@@ -104,7 +104,7 @@ class EndpointHealer:
 
     async def answer(self, call: Call) -> Result:
         """A truthful answer to a user's call, or the honest failure. Raises `NotCached`."""
-        await self._recall(call)
+        await self.recall(call)
         if fresh := self._fetcher.reuse(call):
             return self._felt(Result(call=call, response=fresh))
         if call.wishes.only_if_cached:
@@ -117,8 +117,8 @@ class EndpointHealer:
             return self._felt(result) if joined else self._told(result)
         return await self._asked(call)
 
-    async def _recall(self, call: Call) -> None:
-        """A copy that only the second layer has."""
+    async def recall(self, call: Call) -> None:
+        """Take into memory a copy that only the second layer has."""
         if self._kept is not None:
             await self._kept.recall(call)
 
@@ -295,7 +295,7 @@ class EndpointHealer:
     async def _run(self, failed: FailedCall, diagnosis: Diagnosis) -> Healing[Response]:
         if not self._settings.enable_auto_healing or not failed.call.policy.levels:
             return Healing((), None, None)
-        await self._recall(failed.call)
+        await self.recall(failed.call)
         source = failed.call.endpoint.source.id
         strategies = self.cascade.claim(diagnosis, source, Origin.RULE)
         deadline = failed.call.deadline.within(self._settings.request_budget)

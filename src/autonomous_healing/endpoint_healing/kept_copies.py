@@ -2,13 +2,16 @@
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Protocol
 
 from autonomous_healing.endpoint_healing.cache import OF_EXCHANGES, Copy, ResponseCache
 from autonomous_healing.endpoint_healing.caching.rows import CacheRow
 from autonomous_healing.endpoint_healing.call import Call
+from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.fetch import Fetcher
+from autonomous_healing.endpoint_healing.flights import Flights
 from autonomous_healing.endpoint_healing.upstream import Answer
 from autonomous_healing.resilience import Clock
 
@@ -29,6 +32,12 @@ class SecondLayer(Protocol):
     def put(self, row: CacheRow) -> None:
         """Keep it, if there is room."""
 
+    def remove(self, resource: bytes) -> None:
+        """It is found no more."""
+
+    async def forget_source(self, source: str, endpoint: str | None = None) -> None:
+        """Nor is anything of this source, or of one endpoint. Raises `DatabaseAway`."""
+
 
 class KeptCopies:
     """Puts each new copy into the second layer, and brings back what is not in memory."""
@@ -39,13 +48,16 @@ class KeptCopies:
         self._clock = clock
         self._layer = layer
         self._waiting: OrderedDict[str, Copy] = OrderedDict()
+        self._looks: Flights[None] = Flights()
         cache.kept = self._put
         cache.has_second_layer = True
 
     async def recall(self, call: Call) -> None:
-        """Take into memory what is kept of this question, judged anew; looked for once."""
-        if not self._cache.must_look(call.resource):
-            return
+        """Take into memory what is kept of this question, judged anew; looked for once for all who ask."""
+        if self._cache.must_look(call.resource):
+            await self._looks.join(call.resource, lambda: self._recall(call))
+
+    async def _recall(self, call: Call) -> None:
         row = await self._layer.find(_digest(call.resource))
         self._cache.looked(call.resource)
         if row is None or self._cache.latest(call.resource) is not None:
@@ -64,6 +76,17 @@ class KeptCopies:
         while self._waiting:
             resource, copy = self._waiting.popitem()
             self._layer.put(self._row(resource, copy))
+
+    async def forget(self, resource: str) -> None:
+        """Keep no copy of one question."""
+        self._waiting.pop(resource, None)
+        self._layer.remove(_digest(resource))
+
+    async def forget_endpoints(self, endpoints: Iterable[Endpoint]) -> None:
+        """Keep nothing of theirs. Raises `DatabaseAway`."""
+        await self.flush()  # or what waits would be kept afterwards
+        for one in endpoints:
+            await self._layer.forget_source(one.source.id, one.name)
 
     def _put(self, resource: str, copy: Copy) -> None:
         """Soon: what changes with every answer need not be put each time."""

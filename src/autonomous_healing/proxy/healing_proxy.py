@@ -144,6 +144,10 @@ class HealingProxy(PlainQuestions):
             log.exception("request_crashed", extra={"incident": incident, "path": request.path})
             return crashed(incident)
 
+    async def recall(self, endpoint: Endpoint, params: Mapping[str, str]) -> None:
+        """Have a copy of what is asked for brought back from the second layer, if it is there."""
+        await self._healer.recall(self.plain_call(endpoint, params, {}, 0.0))
+
     async def follow(
         self,
         call: Call,

@@ -56,6 +56,10 @@ class ProxyServer(Reception):
         self.lane.leave(exchange, self._answer(exchange, asked))
 
     async def _answer(self, exchange: wire.Exchange, asked: Asked | None) -> None:
+        if asked is not None and not self._ways.path.may_begin(asked.question):
+            await self._ways.proxy.recall(asked.question.endpoint, asked.question.params)
+            if self.lane.take(exchange, asked):
+                return
         reply = await self._reply(exchange.request)
         if asked is not None:
             self.lane.reply(exchange, asked.question, reply)
