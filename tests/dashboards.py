@@ -73,6 +73,7 @@ class World:
             events=lambda: self.events,
             spool_bytes=lambda: 4096,
             timings=lambda: self.timings,
+            cache_counts=lambda: {"copies": parts.cache.counts()},
             missing=lambda: tuple(self.missing),
             clock=clock,
             started_at=clock.now(),

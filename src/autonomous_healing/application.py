@@ -5,6 +5,7 @@ import itertools
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from autonomous_healing.agents import (
@@ -212,6 +213,7 @@ class Application:
                 events=lambda: self.writer.counts,
                 spool_bytes=lambda: self._spool.size,
                 timings=lambda: self.healthy_path.timings(),
+                cache_counts=self._cache_counts,
                 missing=self.missing,
                 clock=clock,
                 started_at=self.started_at,
@@ -279,6 +281,9 @@ class Application:
         while True:
             await self._clock.sleep(OBSERVED_SECONDS)
             self.healthy_path.count()
+
+    def _cache_counts(self) -> dict[str, dict[str, int]]:
+        return {"copies": self.parts.cache.counts(), "raw": asdict(self.shared_cache.counts)}
 
     def _crew(self, *workers: Worker) -> Orchestrator:
         return Orchestrator(workers, self.settings.supervision, self._clock, self._tell_of_dead_agent)

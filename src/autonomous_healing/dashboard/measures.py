@@ -51,6 +51,9 @@ class Measures(Collector):
         yield _histogram("healing_seconds", "Diagnosis to cure.", self._tally.healing)
         yield self._breakers()
         yield self._quota()
+        yield self._retry_budgets()
+        yield self._felt()
+        yield self._copies()
         yield self._inboxes()
         yield self._alerts()
         yield GaugeMetricFamily(
@@ -87,10 +90,36 @@ class Measures(Collector):
 
     def _quota(self) -> Metric:
         family = GaugeMetricFamily(
-            "healing_quota_used", "Calls counted in a limit's window.", labels=("source", "seconds")
+            "healing_quota_used", "Calls counted in a limit's window.", labels=("source", "key", "window")
         )
         for row in self._views.quota().quota:
-            family.add_metric((row.source, f"{row.seconds:g}"), row.used)
+            family.add_metric((row.source, row.key or "", row.window), row.used)
+        return family
+
+    def _retry_budgets(self) -> Metric:
+        family = GaugeMetricFamily(
+            "healing_retry_budget_used", "Extra calls decided in the window of the budget.", labels=("source",)
+        )
+        for source, used in self._views.extra_calls():
+            family.add_metric((source,), used)
+        return family
+
+    def _felt(self) -> Metric:
+        family = CounterMetricFamily(
+            "healing_felt", "Users' requests by what they ended with.", labels=("source", "endpoint", "felt")
+        )
+        for endpoint, felt in self._views.felt():
+            for word, count in sorted(felt.items()):
+                family.add_metric((endpoint.source.id, endpoint.name, word), count)
+        return family
+
+    def _copies(self) -> Metric:
+        family = CounterMetricFamily(
+            "healing_cache", "What copies and the shared cache did.", labels=("cache", "outcome")
+        )
+        for cache, counts in self._views.cache_counts().items():
+            for outcome, count in counts.items():
+                family.add_metric((cache, outcome), count)
         return family
 
     def _inboxes(self) -> Metric:

@@ -33,6 +33,7 @@ class Rooms:
     events: Callable[[], WriterCounts]  #: what became of all events so far
     spool_bytes: Callable[[], int]  #: events that wait on disk
     timings: Callable[[], Sequence[Timing]]  #: of good answers, by endpoint
+    cache_counts: Callable[[], dict[str, dict[str, int]]]  #: by cache and outcome
     missing: Callable[[], Sequence[str]]  #: what is not up yet; empty when the product is ready
     clock: Clock
     started_at: datetime

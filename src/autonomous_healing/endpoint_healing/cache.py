@@ -88,6 +88,7 @@ class ResponseCache:
         self._copies: OrderedDict[str, Copy] = OrderedDict()
         self._of_series: dict[str, set[str]] = {}
         self.bytes_held = 0
+        self.hits = self.stale_hits = self.stored = self.confirmed = 0  #: since the start
         self.coalesces = settings.coalesce
         self.prefetches = settings.prefetch and settings.serve_fresh
         self.has_second_layer = False
@@ -114,6 +115,7 @@ class ResponseCache:
         self.looked(call.resource)
         self._forget_revised(copy)
         self.put(call.resource, copy)
+        self.stored += 1
         self.kept(call.resource, copy)
 
     def put_back(self, call: Call, response: Response, *, age: float, doubted: bool) -> None:
@@ -174,7 +176,18 @@ class ResponseCache:
         if left <= 0 and not (wishes.max_stale and call.policy.allows(Fidelity.STALE)):
             return None
         copy.hits += 1
+        self.hits += left > 0
+        self.stale_hits += left <= 0
         return copy.reused(age)
+
+    def counts(self) -> dict[str, int]:
+        """What was done since the start, and what is held."""
+        return {
+            "hit": self.hits,
+            "stale": self.stale_hits,
+            "stored": self.stored,
+            "confirmed": self.confirmed,
+        }
 
     def last_good(self, call: Call) -> Response | None:
         """The copy with its age and its honest level, or None when there is none inside its windows."""

@@ -264,6 +264,7 @@ class Fetcher:
         except Unanswered as none:
             return none
         if answer.status == 304 and named is not None:
+            self._cache.confirmed += 1
             return Answer(200, named.unchanged(answer.headers), named.response.body)
         return answer
 

@@ -1,7 +1,7 @@
 """How an endpoint has been doing: counted calls, a status by bands, and what its users felt."""
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import repeat
@@ -115,6 +115,7 @@ class HealthWindow:
         "_clock",
         "_consecutive",
         "_failed_seconds",
+        "_felt_so_far",
         "_last_failure",
         "_last_success",
         "_looked_at",
@@ -135,6 +136,7 @@ class HealthWindow:
         self._settings = settings
         self._buckets: deque[_Bucket] = _NONE
         self._recent: deque[tuple[float, bool]] = _NONE
+        self._felt_so_far: Counter[str] | None = None
         self._tally: Tally | None = None  #: since it was taken the last time
         self._times: RollingHistogram | None = None
         self._p95: float | None = None
@@ -192,10 +194,17 @@ class HealthWindow:
         if count:
             self._bucket().felt[outcome] += count
             self._counted.felt[outcome] += count
+            self._felt_so_far = self._felt_so_far or Counter()
+            self._felt_so_far[outcome] += count
 
     def record_caller_error(self) -> None:
         """A request that was wrong; it says nothing of the endpoint."""
         self._counted.caller_errors += 1
+
+    @property
+    def felt_so_far(self) -> Mapping[str, int]:
+        """What users' requests ended with since the start."""
+        return self._felt_so_far or {}
 
     def take_tally(self) -> Tally | None:
         """What was counted since the last time; None where nothing was."""

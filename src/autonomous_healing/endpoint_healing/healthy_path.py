@@ -153,6 +153,7 @@ class HealthyPath:
     def reuse(self, question: Question, copy: Copy) -> None:
         """It answers one more caller, being fresh."""
         copy.hits += 1
+        self._cache.hits += 1
         self.observations.note_reused(question.target)
 
     def may_begin(self, question: Question) -> bool:
@@ -167,6 +168,7 @@ class HealthyPath:
 
     def reuse_stale(self, question: Question) -> None:
         """An expired copy answers one more caller."""
+        self._cache.stale_hits += 1
         self.observations.note_repeated(question.target, Fidelity.STALE.word)
 
     def nearly_over(self, copy: Copy, age: float) -> bool:
@@ -181,9 +183,9 @@ class HealthyPath:
         """The copy by which its source may answer that nothing has changed."""
         return self._cache.named(question.resource)
 
-    @staticmethod
-    def unchanged(copy: Copy, answer: wire.Answer) -> wire.Answer:
+    def unchanged(self, copy: Copy, answer: wire.Answer) -> wire.Answer:
         """What a 304 stands for: the kept answer as if it had come whole; made once for each head."""
+        self._cache.confirmed += 1
         if copy.still is not None and copy.still[0] is answer.head:
             return copy.still[1]
         said = {name.decode(): value.decode("latin-1") for name, value in answer.head.fields}

@@ -42,6 +42,12 @@ class RetryBudget:
         return max(0, ceil(bound) - 1 - self._extra.total)
 
     @property
+    def extra_calls(self) -> int:
+        """Extra calls decided in the window."""
+        self._extra.forget(self.clock.monotonic())
+        return self._extra.total
+
+    @property
     def first_calls(self) -> int:
         """First attempts decided in the window."""
         self._first.forget(self.clock.monotonic())

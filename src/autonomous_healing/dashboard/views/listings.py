@@ -5,7 +5,7 @@ from typing import Any
 
 from autonomous_healing.dashboard.views.healing import ReportRow, StrategyRow
 from autonomous_healing.dashboard.views.health import EndpointHealth
-from autonomous_healing.dashboard.views.running import AgentRow, BreakerRow, QuotaRow
+from autonomous_healing.dashboard.views.running import AgentRow, BreakerRow, KeyRow, QuotaRow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +42,11 @@ class BreakerListing(Listing):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QuotaListing(Listing):
     quota: tuple[QuotaRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyListing(Listing):
+    keys: tuple[KeyRow, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,7 +26,6 @@ from autonomous_healing.dashboard.views.health import (
     SourceHealth,
     endpoint_health,
     product_status,
-    quota_use,
     source_health,
 )
 from autonomous_healing.dashboard.views.listings import (
@@ -34,12 +33,19 @@ from autonomous_healing.dashboard.views.listings import (
     AlertListing,
     BreakerListing,
     EndpointListing,
+    KeyListing,
     QuotaListing,
     ReportListing,
     StrategyListing,
 )
-from autonomous_healing.dashboard.views.running import AgentRow, QuotaRow, agent_row, breaker_row
-from autonomous_healing.endpoint_healing.endpoints import Source
+from autonomous_healing.dashboard.views.running import (
+    AgentRow,
+    agent_row,
+    breaker_row,
+    key_row,
+    quota_row,
+)
+from autonomous_healing.endpoint_healing.endpoints import Endpoint, Source
 from autonomous_healing.endpoint_healing.observations import Timing
 from autonomous_healing.endpoint_healing.trail import Trail
 
@@ -133,16 +139,31 @@ class Views:
         return StrategyListing(strategies=rows, count=len(rows))
 
     def breakers(self) -> BreakerListing:
-        rows = tuple(breaker_row(one) for one in self._rooms.admission.breakers())
+        rows = tuple(breaker_row(one) for one in self._rooms.admission.circuits.readings())
         return BreakerListing(breakers=rows, count=len(rows))
 
     def quota(self) -> QuotaListing:
-        rows = tuple(
-            QuotaRow(source=source.id, seconds=use.seconds, limit=use.limit, used=use.used)
-            for source in self._sources()
-            for use in quota_use(source, self._rooms.admission)
-        )
+        limits = [self._rooms.admission.limits(source) for source in self._sources()]
+        rows = tuple(quota_row(one) for each in limits for one in each.readings())
         return QuotaListing(quota=rows, count=len(rows))
+
+    def extra_calls(self) -> list[tuple[str, int]]:
+        """By source, those that count against its retry budget now."""
+        return [(one.id, self._rooms.admission.limits(one).budget.extra_calls) for one in self._sources()]
+
+    def felt(self) -> list[tuple[Endpoint, Mapping[str, int]]]:
+        """By endpoint, what users' requests ended with since the start."""
+        rooms = self._rooms
+        return [(one, rooms.admission.window(one).felt_so_far) for one in rooms.endpoints]
+
+    def cache_counts(self) -> dict[str, dict[str, int]]:
+        """By cache, what it did since the start."""
+        return self._rooms.cache_counts()
+
+    def keys(self) -> KeyListing:
+        limits = [self._rooms.admission.limits(source) for source in self._sources()]
+        rows = tuple(key_row(one) for each in limits for one in each.keys.readings())
+        return KeyListing(keys=rows, count=len(rows))
 
     def agents(self) -> AgentListing:
         now = self._rooms.clock.now()
