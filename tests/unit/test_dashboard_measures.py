@@ -84,6 +84,7 @@ def test_the_documents_list_every_metric_with_its_labels() -> None:
     world.timings = [timing(world, "fred_api/series", 0.5)]
     world.agent("diagnosis")
     world.alerts.see(NOT_HEALED)
+    world.admission.window(world.endpoint("fred_api/series")).record_felt("fresh")
     told = {
         (family.name + "_total" * (family.type == "counter"), family.type, *sorted(labels - {"le"}))
         for family in families(world, tally)
@@ -107,10 +108,15 @@ def test_shows_the_state_of_breakers_limits_agents_alerts_and_spool() -> None:
     world.admission.limits(endpoint.source).ledger.charge("fred_api#1")
     world.agent("diagnosis", inbox_depth=7)
     world.alerts.see(NOT_HEALED)
+    world.admission.limits(endpoint.source).budget.spend()
+    world.admission.window(endpoint).record_felt("stale", 3)
     found = samples(world, Tally())
     assert found["healing_breaker_state", ("/series", "fred_api")] == 2
     assert found["healing_breaker_state", ("/chart", "yahoo_finance")] == 0
-    assert found["healing_quota_used", ("60", "fred_api")] == 1
+    assert found["healing_quota_used", ("fred_api#1", "fred_api", "minute")] == 1
+    assert found["healing_retry_budget_used", ("fred_api",)] == 1
+    assert found["healing_felt_total", ("/series", "stale", "fred_api")] == 3
+    assert found["healing_cache_total", ("copies", "hit")] == 0
     assert found["healing_agent_inbox", ("diagnosis",)] == 7
     assert found["healing_alerts_total", ("error",)] == 1
     assert found["healing_db_spool_bytes", ()] == 4096

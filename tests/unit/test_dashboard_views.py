@@ -316,9 +316,22 @@ def test_a_breaker_says_why_it_is_open_and_for_how_long() -> None:
     [row] = [one for one in to_json(world.views.breakers())["breakers"] if one["state"] != "closed"]
     assert row == {
         "target": "fred_api/series@https://api.stlouisfed.org",
+        "source": "fred_api",
+        "endpoint": "/series",
+        "host": "https://api.stlouisfed.org",
         "state": "open",
         "openings": 1,
+        "opened_for": 0.0,
         "retry_after": 12.0,
         "reason": "API.SERVER_ERROR",
+        "forced": None,
+        "forced_by": None,
+        "forced_reason": None,
+        "forced_for": 0.0,
+        "share": 0.0,
+        "merged": False,
+        "calls": 5,
+        "failed": 5,
+        "slow_share": 0.0,
     }
     assert world.row("fred_api/series")["breaker"] == "open"
