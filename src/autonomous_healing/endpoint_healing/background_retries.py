@@ -30,6 +30,7 @@ class BackgroundRetries:
         self._fetcher = fetcher
         self._clock = clock
         self._attempts = settings.max_retry_attempts
+        self._patience = settings.retry_budget.window
         self._backoff = Backoff(
             base=settings.exponential_backoff_base,
             cap=settings.breaker.open_cap,
@@ -82,6 +83,7 @@ class BackgroundRetries:
         breaker = self._fetcher.admission.breaker(endpoint, host)
         for wait in waits:
             await self._clock.sleep(wait)
+            await self._wait_for_room(call, wait)
             if not breaker.is_closed or self._fetcher.was_answered_since(call, began):
                 return
             deadline = Deadline.after(self._clock, endpoint.timeout)
@@ -91,12 +93,19 @@ class BackgroundRetries:
             try:
                 await self._fetcher.fetch(again, replace(_TRY, host=host))
             except CannotHeal:
-                continue  # the retry budget has no room now
+                return  # others use all that the retry budget allows
             except FetchFailed as failed:
                 if failed.failure.refused or diagnose(failed.failure).code not in PASSING:
                     return
             else:
                 return
+
+    async def _wait_for_room(self, call: Call, wait: float) -> None:
+        """What healing has spent for the caller leaves the retry budget within its window."""
+        budget = self._fetcher.admission.limits(call.endpoint.source).budget
+        until = self._clock.monotonic() + self._patience
+        while not budget.left() and self._clock.monotonic() < until:
+            await self._clock.sleep(wait)
 
     def _ended(self, call: Call, chain: asyncio.Task[None]) -> None:
         del self._chains[call.resource]
