@@ -152,6 +152,17 @@ async def test_a_rank_of_strangers_leaves_the_declared_order() -> None:
     assert healing.predicted is None
 
 
+def nobody(diagnosis: Diagnosis, names: Sequence[str], seconds_left: float) -> Ranking:
+    return Ranking(())
+
+
+async def test_what_does_not_fit_the_time_left_is_not_begun() -> None:
+    slow = Cure("slow")
+    healing = await heal(slow, rank=nobody)
+    assert story(healing) == [("slow", Outcome.SKIPPED, "no time left")]
+    assert (slow.applied, healing.predicted) == (0, None)
+
+
 async def test_passes_over_what_cannot_be_tried_and_says_why() -> None:
     idle = Cure("idle", reason="needs a limit")
     healing = await heal(idle, Cure("able"))

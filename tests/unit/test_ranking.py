@@ -49,3 +49,28 @@ def test_a_declared_order_of_fewer_is_kept_too() -> None:
     learner = NestedLearner(LearningSettings(), random.Random(1))
     rank = LearnedOrder(learner, World().healer.cascade.strategies, Quality(), FailSafe(), ManualClock(), 0.2)
     assert rank(HERE, (COPY,), 3.0).order == (COPY,)
+
+
+@pytest.mark.parametrize("mode", [Mode.NORMAL, Mode.RULES_ONLY])
+@pytest.mark.parametrize(
+    ("seconds_left", "named"),
+    [(0.81, DECLARED), (0.79, (HOST, COPY)), (0.51, (HOST, COPY)), (0.49, (COPY,)), (0.1, (COPY,))],
+)
+def test_what_asks_a_source_leaves_its_time_to_local_answers(
+    mode: Mode, seconds_left: float, named: tuple[str, ...]
+) -> None:
+    """Nothing is learned: the other host is expected to take 0.3 s, a retry 0.6 s, and 0.2 s are kept."""
+    learner = NestedLearner(LearningSettings(), random.Random(1))
+    strategies = World().healer.cascade.strategies
+    rank = LearnedOrder(learner, strategies, Quality(), FailSafe(mode), ManualClock(), 0.2)
+    first, *_ = rank(HERE, DECLARED, seconds_left).order
+    fitting = [name for name in DECLARED if rank(HERE, (name,), seconds_left).order]
+    assert (first, tuple(fitting)) == (named[0], named)
+
+
+def test_a_learned_time_counts_instead_of_the_expected_one() -> None:
+    learner, clock = NestedLearner(LearningSettings(), random.Random(1)), ManualClock()
+    for _ in range(9):
+        learner.learn(CODE, HERE.cluster, HOST, True, 1.5, clock.now().timestamp())
+    rank = LearnedOrder(learner, World().healer.cascade.strategies, Quality(), FailSafe(), clock, 0.2)
+    assert [rank(HERE, (HOST,), left).order for left in (1.71, 1.69)] == [(HOST,), ()]

@@ -156,7 +156,7 @@ async def test_what_was_refused_here_is_not_asked_in_pages() -> None:
     world = World(secrets={})
     case = await world.failed(world.call(OBSERVATIONS, limit="50"))
     assert world.strategy(SMALLER).obstacle(case) == (
-        "no call is made: no key for fred_api is set in the environment"
+        "no call is made: no key for fred_api is set in the environment or stored"
     )
 
 

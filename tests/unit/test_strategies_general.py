@@ -86,6 +86,49 @@ async def test_a_retry_leaves_time_for_local_answers() -> None:
     assert world.clock.monotonic() == 0.0
 
 
+async def test_an_outage_is_not_disturbed_before_its_own_word() -> None:
+    world = World()
+    case = await case_of(world, SERIES, said(503, "", retry_after="2"), TRUTH)
+    await heal(world, RETRY, case)
+    assert world.clock.monotonic() >= 2.0
+
+
+async def test_an_outage_that_lasts_longer_than_the_healing_is_not_waited_out() -> None:
+    world = World()
+    case = await case_of(world, SERIES, said(503, "", retry_after="3600"), TRUTH)
+    assert await setback(world, RETRY, case) == "no time for a retry"
+    assert world.clock.monotonic() == 0.0
+    again = await world.failed(world.call(SERIES))
+    assert (again.failure.refused, again.failure.retry_after) == ("API.SERVER_ERROR", 3600.0)
+    assert len(world.upstream.asked) == 1
+
+
+async def test_the_second_retry_heeds_what_the_first_was_told() -> None:
+    world = World()
+    case = await case_of(world, SERIES, said(500), said(503, "", retry_after="2"), TRUTH)
+    await heal(world, RETRY, case)
+    assert world.clock.monotonic() >= 2.0
+
+
+@pytest.mark.parametrize("turn", [said(400), said(401), FaultKind.MISSING, FaultKind.HTML])
+async def test_what_would_stay_as_it_is_ends_the_retries(turn: Turn) -> None:
+    world = World()
+    case = await case_of(world, SERIES, said(503), turn, TRUTH)
+    await setback(world, RETRY, case)
+    assert len(world.upstream.asked) == 2
+
+
+async def test_one_question_never_costs_its_source_more_than_three_calls() -> None:
+    world = World(healing={"retry_budget": {"floor": 100}, "in_request_retries": 10})
+    case = await case_of(world, CHART, said(503))
+    assert await setback(world, RETRY, case) == "2 calls beyond the first were made for it already"
+    assert len(world.upstream.asked) == 3
+    for name in (RETRY, "yahoo_alternate_endpoint"):
+        assert obstacle(world, name, case) == "2 calls beyond the first were made for it already"
+    other = await world.failed(world.call(CHART))
+    assert obstacle(world, "yahoo_alternate_endpoint", other) is None
+
+
 def obstacle(world: World, name: str, case: FailedCall) -> str | None:
     """Why it cannot even be tried."""
     return world.strategy(name).obstacle(case)
@@ -95,7 +138,7 @@ async def test_nothing_is_asked_again_that_was_refused_here() -> None:
     world = World(secrets={})
     case = await world.failed(world.call(AGGS))
     assert obstacle(world, RETRY, case) == (
-        "no call is made: no key for polygon_io is set in the environment"
+        "no call is made: no key for polygon_io is set in the environment or stored"
     )
 
 
