@@ -235,7 +235,9 @@ async def test_what_is_large_goes_on_as_it_comes_and_is_kept_for_the_next() -> N
 
         shop.origin.turns.append(slowly)
         await line.send(request("/x"))
-        await line.until(b"\r\n\r\n")
+        head = await line.until(b"\r\n\r\n")
+        assert head.lower().count(b"\r\ndate: ") == 1
+        assert f"\r\ndate: {shop.origin.date()}\r\n".encode() in head
         assert await line.exactly(100_000) == body[:100_000]  # before the rest has come
         async with AsyncExitStack() as stack:
             others = Crowd(stack, shop.port)
@@ -251,7 +253,7 @@ async def test_what_is_large_goes_on_as_it_comes_and_is_kept_for_the_next() -> N
 
 @on_uvloop
 async def test_a_client_that_does_not_read_holds_up_nobody_else() -> None:
-    body = bytes(2_000_000)
+    body = bytes(5_200_000)  # more than the kernel holds for it
     async with cached_shop() as shop, client(shop.port, buffer=4096) as slow, AsyncExitStack() as stack:
         shop.origin.turns.append(shop.origin.says(body))
         await slow.send(request("/x"))
@@ -278,7 +280,7 @@ async def test_what_is_too_large_is_not_kept_and_those_who_wait_ask_for_themselv
                 await asked.line.send(head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk + b"0\r\n\r\n")
 
         shop.origin.turns.append(held := Held(large))
-        shop.origin.turns.extend([large] * 3)
+        shop.origin.turns.extend([large] * 2)
         crowd = Crowd(stack, shop.port)
         await crowd.asks(3)
         await eventually(lambda: shop.in_flight == 3)
@@ -286,6 +288,14 @@ async def test_what_is_too_large_is_not_kept_and_those_who_wait_ask_for_themselv
         said = await crowd.hears()
         assert ({len(one.body) for one in said}, shop.origin.asked) == ({len(body)}, 3)
         assert (len(shop.cache.memory), shop.cache.room.held) == (0, 0)
+        later = [Held(shop.origin.says(b"small")) for _ in range(2)]
+        shop.origin.turns.extend(later)
+        more = Crowd(stack, shop.port)
+        await more.asks(2)
+        await eventually(lambda: all(one.has_come() for one in later))
+        for one in later:
+            one.let_go()
+        await more.hears()
 
 
 @on_uvloop

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import http_sf
+import pytest
 from tests.clock import ManualClock
 from tests.eventually import CLOCK, eventually
 from tests.integration.product import Product, in_process, settings_for
@@ -106,9 +107,11 @@ async def test_a_crowd_gets_what_is_found() -> None:
         assert shop.origin.asked == 0
 
 
+@pytest.mark.parametrize("found", [True, False])
 @on_uvloop
-async def test_who_leaves_while_it_is_looked_for_has_nothing_asked() -> None:
-    shelf = Shelf(slow=True)
+async def test_who_leaves_while_it_is_looked_for_has_nothing_asked(found: bool) -> None:
+    shelf = await filled(Shelf()) if found else Shelf()
+    shelf.slow = True
     async with cached_shop(behind=shelf) as shop:
         async with client(shop.port) as line:
             await line.send(request("/x"))
@@ -125,6 +128,7 @@ async def test_what_is_never_kept_there_is_not_looked_for_there() -> None:
     async with cached_shop(behind=shelf) as shop:
         await shop.ask(authorization="a")
         await shop.ask("/x?api_key=canary")
+        await shop.ask(cache_control="no-store")
         await shop.ask(method="POST")
         assert shelf.asked == []
         assert shelf.rows == {}

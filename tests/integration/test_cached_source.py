@@ -90,6 +90,17 @@ async def test_a_confirmation_of_another_answer_is_none() -> None:
         assert "if-none-match" not in shop.origin.heads[2]
 
 
+@on_uvloop
+async def test_what_a_newer_answer_has_replaced_is_not_asked_about_again() -> None:
+    async with cached_shop("Cache-Control: max-age=60", 'ETag: "a"') as shop:
+        await shop.ask()
+        shop.later(100.0)
+        shop.origin.turns.append(shop.origin.says(b"mine", "Cache-Control: no-store"))
+        assert (await shop.ask()).body == b"mine"
+        await shop.ask()
+        assert ["if-none-match" in head for head in shop.origin.heads] == [False, True, False]
+
+
 @pytest.mark.parametrize(
     ("fields", "detail"),
     [
@@ -230,7 +241,8 @@ async def test_who_holds_it_already_is_told_so_after_asking_too() -> None:
         await shop.ask()
         shop.later(100.0)
         shop.origin.turns.append(shop.origin.says(b"", "Cache-Control: max-age=60", status="304 Same"))
-        said = await shop.ask(if_none_match='"a"')
+        said = await shop.ask(if_none_match='"x", "a"')
+        assert '"x"' not in shop.origin.heads[1]  # it asks for itself
         assert (said.status, said.body) == (304, b"")
         assert status(said)["fwd-status"] == 304
 

@@ -16,7 +16,7 @@ MOST_CALLS = 3
 class Waiter:
     """One client who waits for an answer that has to be brought."""
 
-    __slots__ = ("asked", "due", "exchange", "fill", "looked", "target", "turns", "why")
+    __slots__ = ("asked", "due", "exchange", "fill", "target", "turns", "why")
 
     def __init__(
         self, exchange: wire.Exchange, asked: CacheRequest, target: bytes, why: Forwarded, due: float
@@ -29,7 +29,6 @@ class Waiter:
         self.due = due
         self.fill: Fill | None = None
         self.turns = 0  #: answers that were not for it
-        self.looked = False  #: in the second layer
 
     def overdue(self) -> None:
         """It has waited long enough; the sweeper calls this."""
@@ -172,10 +171,7 @@ class Fill:
         self._bringer.failed(self, error)
 
     def _left(self, waiter: Waiter) -> None:
-        was_leader = waiter is self.leader
         self._remove(waiter)
-        if was_leader and self.tee is not None:
-            self.tee.part_from_client()
         self._go_on_for_those_left()
 
     def _remove(self, waiter: Waiter) -> None:

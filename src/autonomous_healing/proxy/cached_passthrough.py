@@ -140,7 +140,7 @@ class CachedPassthrough(Bringing):
             self._fills[key] = fill
         fill.join(waiter)
         behind = self.cache.behind
-        if behind is not None and stored is None and not waiter.looked and request.may_be_recalled:
+        if behind is not None and stored is None and request.may_be_recalled:
             behind.look(request.key, request.fields, partial(self._recalled, fill))
         else:
             fill.ask()
@@ -154,7 +154,7 @@ class CachedPassthrough(Bringing):
             fill.ask()
             return
         for waiter in waiting:
-            fill.dismiss(waiter).looked = True
+            fill.dismiss(waiter)
         fill.end()
         for waiter in waiting:
             self.resume(waiter)

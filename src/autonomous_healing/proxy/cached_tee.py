@@ -80,11 +80,6 @@ class Tee:
             self._held_back = False
             self._flow.resume()
 
-    def part_from_client(self) -> None:
-        """It has left; the rest is for the cache."""
-        self._exchange = None
-        self.resume()
-
     def close(self) -> None:
         """Nothing more is put together for the cache."""
         if self._room is not None:

@@ -52,8 +52,8 @@ class CacheRequest:
 
     @property
     def may_be_recalled(self) -> bool:
-        """Whether its answer may lie on disk."""
-        return self.method == b"GET" and not self.authorised and not self.secret
+        """Whether an answer to it may lie on disk, and its caller would take that."""
+        return self.method == b"GET" and not (self.authorised or self.secret or self.wishes.no_store)
 
     @property
     def conditional(self) -> bool:
