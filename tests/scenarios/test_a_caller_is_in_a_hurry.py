@@ -1,7 +1,7 @@
 """A caller who gives too little time learns nothing of the provider, and neither do we."""
 
 import pytest
-from tests.world import World, timed_out
+from tests.world import World, said, timed_out, tried
 
 from autonomous_healing.endpoint_healing.codes import Blame
 from autonomous_healing.endpoint_healing.fetch import Hop
@@ -44,3 +44,11 @@ async def test_what_was_left_of_a_healing_tells_only_where_an_answer_was_due_by_
     world.upstream.says("https", timed_out())
     await world.failed(call, Hop(seconds=2.8))
     assert window.read().failed == failed
+
+
+async def test_what_would_take_the_time_of_local_answers_is_not_begun() -> None:
+    world = World(healing={"local_reserve": 2.75, "request_budget": 3.0})
+    world.upstream.says("https", said(503))
+    await world.get(CHART)
+    assert tried(world.reports[0])["yahoo_alternate_endpoint"] == "skipped"
+    assert len(world.upstream.asked) == 1
