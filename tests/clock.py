@@ -59,6 +59,30 @@ class FlowingClock(HurriedClock):
         return super().monotonic() + asyncio.get_running_loop().time()
 
 
+class WallClock(ManualClock):
+    """One whose wall clock may be set, and which may sleep through time as a machine does."""
+
+    def __init__(self, start: str = "2026-03-02T15:00") -> None:
+        super().__init__(datetime.fromisoformat(start).replace(tzinfo=UTC))
+        self.off = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.off
+
+    def set_wall(self, off: float) -> None:
+        """So many seconds off the truth, which is where it began and what passed since."""
+        self.off = timedelta(seconds=off)
+
+    def to(self, moment: str) -> None:
+        """To a moment of truth."""
+        wanted = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+        self.pass_time((wanted - super().now()).total_seconds())
+
+    @property
+    def truth(self) -> float:
+        return super().now().timestamp()
+
+
 async def let_others_run(turns: int = 20) -> None:
     loop = asyncio.get_running_loop()
     for _ in range(turns):

@@ -48,20 +48,14 @@ from autonomous_healing.endpoint_healing.circuit_store import CircuitStore
 from autonomous_healing.endpoint_healing.freshness import MarketHours, Sessions
 from autonomous_healing.endpoint_healing.healthy_path import HealthyPath
 from autonomous_healing.endpoint_healing.kept_copies import KeptCopies
+from autonomous_healing.endpoint_healing.limits_store import build_books
 from autonomous_healing.endpoint_healing.observations import CountedSoon
 from autonomous_healing.endpoint_healing.probe import Prober
 from autonomous_healing.endpoint_healing.rollups import Rollups
 from autonomous_healing.endpoint_healing.store import EndpointStore
 from autonomous_healing.healing import Journal
 from autonomous_healing.learning import LearningStore, NestedLearner
-from autonomous_healing.proxy import (
-    Door,
-    HealingProxy,
-    ProxyServer,
-    RawSources,
-    Ways,
-    build_shared_cache,
-)
+from autonomous_healing.proxy import Door, HealingProxy, ProxyServer, RawSources, Ways, build_shared_cache
 from autonomous_healing.resilience import Clock, SystemClock, uuid7_from
 from autonomous_healing.safety import FailSafe, Guard
 from autonomous_healing.settings import Settings
@@ -150,6 +144,7 @@ class Application:
             settings.server.body_stall_seconds,
         )
         self.keys = build_keeper(self.parts, self.database, environ, clock)
+        self.quotas = build_books(self.parts, self.database, Path(settings.database.spool_dir), clock)
         guard = Guard(settings.safety, FailSafe(settings.safety.mode))
         self.learner = NestedLearner(settings.learning, random.Random(self._rng.random()))
         mind = Mind(guard=guard, learner=self.learner, learning=settings.learning)
@@ -307,6 +302,7 @@ class Application:
             Chore("metrics_pruned", 3600.0, self._rollups.prune),
             Chore("breakers", 5.0, self._save_breakers),
             Chore("keys", 5.0, self.keys.sync),
+            Chore("quotas", 5.0, self.quotas.save),
             Chore("agents", beat, save_statuses),
             Chore("missed_reports", MISSED_SECONDS, self._missed.look),
             Chore("learning", self.settings.learning.snapshot_interval, self._learning.save),
@@ -380,6 +376,7 @@ class Application:
         if self._recalled:
             return
         await self.keys.sync()
+        await self.quotas.recall()
         await self._learning.load()
         await self._rollups.load()
         alerts, health = await self._alert_store.load_open(), await self.store.load_health()

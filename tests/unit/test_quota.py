@@ -1,6 +1,8 @@
 """What a source lets us ask in a window of time, and who may use how much of it."""
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from tests.clock import ManualClock
@@ -8,8 +10,8 @@ from tests.clock import ManualClock
 from autonomous_healing.endpoint_healing.codes import QUOTA_EXHAUSTED, RATE_LIMITED
 from autonomous_healing.endpoint_healing.purpose import Purpose
 from autonomous_healing.endpoint_healing.quota import QuotaLedger, QuotaSpent, Weight
-from autonomous_healing.endpoint_healing.quotas.guards import Guards
-from autonomous_healing.endpoint_healing.quotas.options import QuotaWindowSettings
+from autonomous_healing.endpoint_healing.quotas.options import QuotaSettings, QuotaWindowSettings
+from autonomous_healing.endpoint_healing.quotas.shares import Shares
 
 SECOND = QuotaWindowSettings(window="second", limit=1)
 MINUTE = QuotaWindowSettings(window="minute", limit=5)
@@ -97,8 +99,8 @@ def test_says_which_limit_was_reached() -> None:
         ledger.charge()
 
 
-#: limit: first attempts, those who can wait, background, probes. The page on quotas shows the same.
-GUARDS = {
+#: limit: first attempts, those who can wait, background, probes.
+SHARES = {
     1: (1, 1, 1, 1),
     2: (2, 2, 2, 1),
     3: (3, 3, 3, 1),
@@ -117,7 +119,7 @@ GUARDS = {
 }
 
 
-@pytest.mark.parametrize("limit", GUARDS)
+@pytest.mark.parametrize("limit", SHARES)
 def test_each_purpose_stops_at_its_share_and_healing_uses_the_rest(limit: int) -> None:
     window = QuotaWindowSettings(window="day", limit=limit)
 
@@ -125,12 +127,21 @@ def test_each_purpose_stops_at_its_share_and_healing_uses_the_rest(limit: int) -
         return made(ledger_of(ManualClock(), window), purpose)
 
     background = {most(one) for one in (Purpose.PREFETCH, Purpose.SHADOW, Purpose.DRILL)}
-    assert (most(Purpose.FIRST), most(BATCH), *background, most(PROBE)) == GUARDS[limit]
+    assert (most(Purpose.FIRST), most(BATCH), *background, most(PROBE)) == SHARES[limit]
     assert {most(one) for one in (RETRY, Purpose.HEDGE)} == {limit}
 
 
+def test_the_page_on_quotas_shows_the_same() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "howto" / "live_with_quotas.md").read_text()
+    rows = [
+        [int(cell) for cell in row.split("|")]
+        for row in re.findall(r"^\| ((?:\d+ \| ){5}\d+) \|$", page, re.M)
+    ]
+    assert rows == [[limit, *shares, limit] for limit, shares in SHARES.items()]
+
+
 @pytest.mark.parametrize("purpose", Purpose)
-def test_a_guard_counts_the_calls_of_all(purpose: Purpose) -> None:
+def test_a_share_counts_the_calls_of_all(purpose: Purpose) -> None:
     ledger = ledger_of(ManualClock(), DAY)
     assert made(ledger, RETRY) == 25
     assert charge(ledger, purpose) == f"{QUOTA_EXHAUSTED} 86400s"
@@ -171,10 +182,8 @@ def test_half_of_little_is_not_nothing(limit: int, calls: int) -> None:
 
 
 def test_the_shares_are_the_operators_to_set() -> None:
-    guards = Guards(fallback_share=0.2).shares.model_copy(
-        update={"first": 0.5, "background": 0.1, "probes": 0.4}
-    )
-    ledger = QuotaLedger("x", [DAY], ManualClock(), Guards(shares=guards, fallback_share=0.2))
+    settings = QuotaSettings(first=0.5, background=0.1, probes=0.4)
+    ledger = QuotaLedger("x", [DAY], ManualClock(), Shares(settings=settings, of_fallbacks=0.2))
     assert [made(ledger, one) for one in (FALLBACK, PROBE, Purpose.FIRST, RETRY)] == [5, 0, 8, 12]
 
 

@@ -11,8 +11,8 @@ from autonomous_healing.endpoint_healing.limits import SourceLimits
 from autonomous_healing.endpoint_healing.options import HealingSettings
 from autonomous_healing.endpoint_healing.purpose import Purpose
 from autonomous_healing.endpoint_healing.quota import QuotaLedger, QuotaSpent, Weight
-from autonomous_healing.endpoint_healing.quotas.guards import Guards
 from autonomous_healing.endpoint_healing.quotas.options import QuotaWindowSettings
+from autonomous_healing.endpoint_healing.quotas.shares import Shares
 from autonomous_healing.resilience import CircuitBreaker, Clock, RetryBudget
 
 
@@ -45,7 +45,7 @@ class Admission:
         self._settings = settings
         self._secrets = secrets
         self._quotas = quotas
-        self._guards = Guards(shares=settings.quota, fallback_share=settings.fallback_share_max)
+        self._shares = Shares(settings=settings.quota, of_fallbacks=settings.fallback_share_max)
         self.circuits = Circuits(settings, clock)
         self._limits: dict[str, SourceLimits] = {}
         self._windows: dict[str, HealthWindow] = {}
@@ -55,7 +55,7 @@ class Admission:
         if known is None:
             known = self._limits[source.id] = SourceLimits(
                 KeyRing(source, self._secrets.get(source.id, ()), self._clock, self._settings.keys),
-                QuotaLedger(source.id, self._quotas.get(source.id, ()), self._clock, self._guards),
+                QuotaLedger(source.id, self._quotas.get(source.id, ()), self._clock, self._shares),
                 RetryBudget(clock=self._clock, settings=self._settings.retry_budget),
             )
         return known

@@ -150,13 +150,10 @@ class Fetcher:
     ) -> Response:
         """By leave of its flow; raises `Refused` where circuit, key or quota say no."""
         endpoint = call.endpoint
+        purpose, avoid = hop.purpose_for(call), hop.avoid_key
+        weight = self.admission.limits(endpoint.source).ledger.weight(endpoint.name, call.params)
         key = self.admission.admit(
-            endpoint,
-            host,
-            avoid_key=hop.avoid_key,
-            purpose=hop.purpose_for(call),
-            weight=self.admission.limits(endpoint.source).ledger.weight(endpoint.name, call.params),
-            early=hop.early,
+            endpoint, host, avoid_key=avoid, purpose=purpose, weight=weight, early=hop.early
         )
         seconds = min(endpoint.timeout, deadline.remaining())
         sent = Sent(host, key, seconds, self._clock.now(), self._clock.monotonic())

@@ -8,7 +8,6 @@ from autonomous_healing.endpoint_healing.codes import CLIENT_BLOCKED, QUOTA_EXHA
 from autonomous_healing.endpoint_healing.purpose import Purpose
 from autonomous_healing.endpoint_healing.quotas.belief import UNLIMITED
 from autonomous_healing.endpoint_healing.quotas.counter import QuotaCounter
-from autonomous_healing.endpoint_healing.quotas.guards import Guards
 from autonomous_healing.endpoint_healing.quotas.headers import Told, told_by
 from autonomous_healing.endpoint_healing.quotas.kinds import FixedWindow, SlidingWindow
 from autonomous_healing.endpoint_healing.quotas.options import (
@@ -23,6 +22,7 @@ from autonomous_healing.endpoint_healing.quotas.readings import (
     QuotaReading,
     span,
 )
+from autonomous_healing.endpoint_healing.quotas.shares import Shares
 from autonomous_healing.endpoint_healing.quotas.steady_time import SteadyTime
 from autonomous_healing.endpoint_healing.quotas.window import PACE_SECONDS, ROUNDED, QuotaSpent, Window
 from autonomous_healing.resilience import Clock
@@ -32,7 +32,7 @@ __all__ = ["Purpose", "QuotaLedger", "QuotaSpent", "Weight", "most_of"]
 #: What one call costs: the same in each window, or one number for each declared window.
 Weight = int | tuple[int, ...]
 
-#: Of windows so long with limits so small each call is written down before it is made.
+#: Where a window is so long and its limit so small, no call may be forgotten.
 PRECIOUS_SECONDS, PRECIOUS_LIMIT = 86_400.0, 100
 
 #: Windows that are learned for one key at most, and seconds without a word of one until it is forgotten.
@@ -49,7 +49,7 @@ class _Account:
 
     alias: str
     windows: list[Window]
-    precious: list[Window]
+    precious: bool  #: each of its calls is written down before it is made
     learned: dict[str, float] = field(
         default_factory=dict
     )  #: names of windows, and when they were heard of last
@@ -64,13 +64,13 @@ class QuotaLedger:
         source: str,
         windows: Sequence[QuotaWindowSettings],
         clock: Clock,
-        guards: Guards | None = None,
+        shares: Shares | None = None,
     ) -> None:
         self.source = source
         self.write_through: Callable[[QuotaCounter], None] | None = None  #: takes what must survive any end
         self._settings = tuple(windows)
         self._clock = clock
-        self._guards = guards or Guards()
+        self._shares = shares or Shares()
         self._time = SteadyTime(clock)
         self._accounts: dict[str, _Account] = {}
 
@@ -93,7 +93,8 @@ class QuotaLedger:
             if now >= window.due:
                 window.catch_up(now)
             if window.used + weight > window.first and not window.takes(weight, purpose, host, now):
-                raise window.refusal(self.source, weight, purpose, host, now)
+                rest = windows[windows.index(window) :]
+                raise self._refusal([(one, weight) for one in rest], purpose, host, now)
         for window in windows:
             window.used += weight
             tally = window.tally
@@ -112,12 +113,24 @@ class QuotaLedger:
             (window, weight if isinstance(weight, int) else weight[window.position])
             for window in account.windows
         ]
-        for window, cost in costs:
+        for n, (window, cost) in enumerate(costs):
             if not window.takes(cost, purpose, host, now):
-                raise window.refusal(self.source, cost, purpose, host, now)
+                raise self._refusal(costs[n:], purpose, host, now)
         for window, cost in costs:
             window.add(cost, purpose, now)
         self._keep(account)
+
+    def _refusal(
+        self, costs: Sequence[tuple[Window, int]], purpose: Purpose, host: str, now: float
+    ) -> QuotaSpent:
+        """By the window in which there will be room last; the first of these has none."""
+        (first, cost), *others = costs
+        spent = first.refusal(self.source, cost, purpose, host, now)
+        for window, cost in others:
+            if not window.takes(cost, purpose, host, now):
+                again = window.refusal(self.source, cost, purpose, host, now)
+                spent = max(spent, again, key=lambda one: one.retry_after)
+        return spent
 
     def weight(self, endpoint: str, params: Mapping[str, str]) -> Weight:
         """What a call costs by the settings."""
@@ -265,24 +278,22 @@ class QuotaLedger:
 
     def _open(self, alias: str) -> _Account:
         windows = [self._declared(n, settings) for n, settings in enumerate(self._settings)]
-        precious = [
-            window
-            for window in windows
-            if window.seconds >= PRECIOUS_SECONDS and window.limit <= PRECIOUS_LIMIT
-        ]
+        precious = any(
+            window.seconds >= PRECIOUS_SECONDS and window.limit <= PRECIOUS_LIMIT for window in windows
+        )
         account = self._accounts[alias] = _Account(alias, windows, precious)
         return account
 
     def _declared(self, position: int, settings: QuotaWindowSettings) -> Window:
         if settings.kind == FixedWindow.kind:
-            return FixedWindow(settings, self._guards, position, self._time)
-        return SlidingWindow(settings.name, settings.seconds, settings.limit, self._guards, position)
+            return FixedWindow(settings, self._shares, position, self._time)
+        return SlidingWindow(settings.name, settings.seconds, settings.limit, self._shares, position)
 
     def _learned(self, account: _Account, seconds: float | None) -> Window | None:
         """A window that nobody has declared; None where we have enough of them."""
         if seconds is None or len(account.learned) >= MOST_LEARNED:
             return None
-        window = SlidingWindow(name_of(seconds), seconds, None, self._guards, -1)
+        window = SlidingWindow(name_of(seconds), seconds, None, self._shares, -1)
         account.windows = [*account.windows, window]
         account.learned[window.name] = self._clock.monotonic()
         return window
@@ -338,10 +349,10 @@ class QuotaLedger:
         )
 
     def _keep(self, account: _Account) -> None:
-        """Write down at once what has changed of windows of which no call may be forgotten."""
-        if self.write_through is None:
+        """Write down at once what has changed, where no call may be forgotten."""
+        if self.write_through is None or not account.precious:
             return
-        for window in account.precious:
+        for window in account.windows:
             state = window.state
             if account.written.get(window.name) != state:
                 account.written[window.name] = state

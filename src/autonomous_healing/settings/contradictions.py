@@ -9,6 +9,7 @@ from autonomous_healing.endpoint_healing.strategies import CASCADE
 from autonomous_healing.safety.hosts import is_loopback
 from autonomous_healing.settings.faults import Fault, unknown
 from autonomous_healing.settings.model import Settings
+from autonomous_healing.settings.quotas import quota_faults
 from autonomous_healing.settings.sources import source_faults
 
 
@@ -16,6 +17,7 @@ def contradictions(settings: Settings) -> list[Fault]:
     """All of them, each with its path."""
     return [
         *source_faults(settings),
+        *quota_faults(settings),
         *_targets(settings),
         *_healing(settings),
         *_server(settings),

@@ -7,6 +7,9 @@ from datetime import datetime
 #: Calls that lie together: when the newest was made, in Unix seconds, and how many they were.
 Part = tuple[float, int]
 
+#: Source, alias of the key, and name of the window.
+Place = tuple[str, str, str]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QuotaCounter:
@@ -23,3 +26,7 @@ class QuotaCounter:
     calls: Mapping[str, Sequence[Part]]  #: all of them, and those of some purposes
     rests: Mapping[str, tuple[float, str]]  #: by host: until when (Unix seconds) it is spent, and the code
     updated_at: datetime
+
+    @property
+    def place(self) -> Place:
+        return self.source, self.key_alias, self.window

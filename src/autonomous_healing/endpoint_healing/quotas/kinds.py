@@ -1,20 +1,17 @@
 """The two kinds of windows: one holds in any span of time, the other begins anew at certain moments."""
 
 import math
-from collections import deque
 
 from autonomous_healing.endpoint_healing.quotas.counter import QuotaCounter
-from autonomous_healing.endpoint_healing.quotas.guards import Guards
 from autonomous_healing.endpoint_healing.quotas.options import QuotaWindowSettings
 from autonomous_healing.endpoint_healing.quotas.periods import Period, longest, period_at
+from autonomous_healing.endpoint_healing.quotas.shares import Shares
 from autonomous_healing.endpoint_healing.quotas.steady_time import SteadyTime
+from autonomous_healing.endpoint_healing.quotas.tally import Tally
 from autonomous_healing.endpoint_healing.quotas.window import Window
 
 #: A period that an earlier run wrote down may end so much later than one of ours: clocks were set meanwhile.
 _ASTRAY = 3600.0
-
-#: How long after its end what was lent may be given back.
-_RETURN_SECONDS = 60.0
 
 
 class SlidingWindow(Window):
@@ -25,10 +22,10 @@ class SlidingWindow(Window):
     kind = "sliding"
 
     def __init__(
-        self, name: str, seconds: float, declared: int | None, guards: Guards, position: int
+        self, name: str, seconds: float, declared: int | None, shares: Shares, position: int
     ) -> None:
-        super().__init__(name, seconds, declared, guards, position)
-        self._clean_from = -math.inf  #: of the windows without a throttle that are counted next
+        super().__init__(name, seconds, declared, shares, position)
+        self._clean_from = math.inf  #: of the windows without a throttle that are counted next
 
     def room_at(self, count: int, now: float) -> float:
         at = self.tally.room_at(count)
@@ -36,6 +33,9 @@ class SlidingWindow(Window):
             own = self.tally.room_at(count - self.elsewhere) if count > self.elsewhere else now
             at = min(at, max(self.told_until, own))
         return at
+
+    def share_at(self, share: Tally, count: int, now: float) -> float:
+        return share.room_at(count)
 
     def resets_in(self, now: float) -> float | None:
         at = min(self.tally.room_at(1), self.told_until if self.elsewhere else math.inf)
@@ -58,9 +58,10 @@ class SlidingWindow(Window):
         self.used -= self.tally.forget(now)
         self.probes.forget(now)
         self.fallbacks.forget(now)
-        if self.belief.estimated is not None and now >= self._clean_from + self.seconds:
-            windows = int(min((now - self._clean_from) / self.seconds, 1e6))
-            self.belief.clean(windows)
+        if self.belief.estimated is None:
+            self._clean_from = now
+        elif now >= self._clean_from + self.seconds:
+            self.belief.clean(int((now - self._clean_from) / self.seconds))
             self._clean_from = now
 
     def _span(self, now: float, wall: float) -> tuple[float, float | None]:
@@ -81,24 +82,37 @@ class SlidingWindow(Window):
 class FixedWindow(Window):
     """So many calls from one reset to the next."""
 
-    __slots__ = ("_lent", "_period", "_restored", "_restored_at", "_settings", "_throttled", "_time")
+    __slots__ = (
+        "_begun",
+        "_ends",
+        "_period",
+        "_restored",
+        "_restored_at",
+        "_settings",
+        "_throttled",
+        "_time",
+    )
 
     kind = "fixed"
 
     def __init__(
-        self, settings: QuotaWindowSettings, guards: Guards, position: int, time: SteadyTime
+        self, settings: QuotaWindowSettings, shares: Shares, position: int, time: SteadyTime
     ) -> None:
-        super().__init__(settings.name, settings.seconds, settings.limit, guards, position)
+        super().__init__(settings.name, settings.seconds, settings.limit, shares, position)
+        self.tally = Tally(longest(settings), exact=False)  # of it, only its rate and its end matter here
         self._settings = settings
         self._time = time
         self._period = period_at(settings, time.now())
+        self._begun = time.monotonic_at(self._period.start)  #: at the earliest
         self._throttled = False  #: in this period
         self._restored = 0  #: of what is used, what was taken up of an earlier run
         self._restored_at = -math.inf
-        self._lent: deque[tuple[float, int]] = deque()  #: until when, and how many
-        self.due = time.monotonic_at(self._period.end)
+        self._ends = self.due = time.monotonic_at(self._period.end)
 
     def room_at(self, count: int, now: float) -> float:
+        return now + self._left()
+
+    def share_at(self, share: Tally, count: int, now: float) -> float:
         return now + self._left()
 
     def resets_in(self, now: float) -> float | None:
@@ -108,21 +122,11 @@ class FixedWindow(Window):
         left = max(0, self.limit - self.used)
         return left / rate if rate and left / rate < self._left() else None
 
-    def lend(self, count: int, until: float) -> None:
-        super().lend(count, until)
-        while self._lent and self._lent[0][0] < until - _RETURN_SECONDS:
-            self._lent.popleft()
-        self._lent.append((until, count))
-
     def take_back(self, count: int, until: float) -> None:
-        """Only of what counts in this period: a lease may have outlived the one before."""
-        for n, (one, lent) in enumerate(self._lent):
-            if one == until:
-                back = min(count, lent)
-                self._lent[n] = (one, lent - back)
-                self.used -= back
-                self.tally.take_back(back, until)
-                return
+        """Only of what counts in this period: a lease may have ended in the one before."""
+        back = self.tally.take_back(count, until)
+        if until >= self._begun:
+            self.used -= back
 
     def told(self, limit: int | None, remaining: int | None, resets_in: float | None, now: float) -> None:
         super().told(limit, remaining, self._left() if resets_in is None else resets_in, now)
@@ -135,7 +139,7 @@ class FixedWindow(Window):
         self._throttled = True
 
     def _forget(self, now: float) -> None:
-        self.tally.forget(now)  # of it only the rate matters here
+        self.tally.forget(now)
         at = self._time.now()
         if at >= self._period.end:
             ended, self._period = self._period, period_at(self._settings, at)
@@ -151,12 +155,17 @@ class FixedWindow(Window):
         self._throttled = False
 
     def _begin_anew(self, now: float) -> None:
-        """Nothing is used, save what others may make of their leases, or what the source still counts."""
+        """Nothing is used, save what may have been made since the reset, and what the source still counts.
+
+        That is what was lent beyond it, and what was asked while the wall clock was behind the other.
+        """
+        # As the clocks were when it was asked: if the machine slept since, they no longer tell.
+        self._begun = max(self._ends, self._time.monotonic_at(self._period.start))
+        self._ends = self._time.monotonic_at(self._period.end)
         if now < self.told_until:
             self.elsewhere = self.used  # its own period ends later than we thought
         else:
-            self._lent = deque(one for one in self._lent if one[0] > now)
-            self.elsewhere, self.used = 0, sum(count for _, count in self._lent)
+            self.elsewhere, self.used = 0, self.tally.since(self._begun)
         self.probes.clear()
         self.fallbacks.clear()
         self._restored = 0

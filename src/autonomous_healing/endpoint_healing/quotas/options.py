@@ -2,7 +2,7 @@
 
 import re
 from datetime import time
-from typing import Annotated, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
@@ -19,6 +19,9 @@ LENGTHS: dict[str, float] = {
     "day": 86_400.0,
     "month": 2_678_400.0,
 }
+
+#: What one call may cost.
+MOST_COST = 1_000_000
 
 #: Windows that begin anew on a date, at a place.
 DATED = frozenset({"day", "month"})
@@ -37,7 +40,7 @@ class QuotaWindowSettings(Options):
         description="When a fixed day begins anew; of a month with its day, as in `15 00:00`, else the 1st.",
     )
     zone: str = Field("UTC", description="The time zone of that, as in `America/New_York`.")
-    weight: dict[str, Annotated[int, Field(ge=1, le=1_000_000)] | str] = Field(
+    weight: dict[str, int | str] = Field(
         default_factory=dict,
         description="What calls cost, by endpoint: a number, or the parameter that lists what costs 1 each.",
     )
@@ -53,6 +56,18 @@ class QuotaWindowSettings(Options):
             case int() | float() if 0 < said <= LENGTHS["month"]:
                 return float(said)
         raise ValueError(f"is none of {', '.join(LENGTHS)}, nor seconds up to {LENGTHS['month']:.0f}")
+
+    @field_validator("weight", mode="before")
+    @classmethod
+    def _are_costs(cls, said: object) -> object:
+        for cost in said.values() if isinstance(said, dict) else ():
+            match cost:
+                case str() if cost:
+                    continue
+                case int() if not isinstance(cost, bool) and 1 <= cost <= MOST_COST:
+                    continue
+            raise ValueError(f"a cost is a number from 1 to {MOST_COST}, or the name of a parameter")
+        return said
 
     @field_validator("reset")
     @classmethod

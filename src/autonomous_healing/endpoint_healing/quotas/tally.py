@@ -83,6 +83,10 @@ class Tally:
         self.slices.clear()
         self.ends = -math.inf
 
+    def since(self, moment: float) -> int:
+        """Calls in slices that reach beyond that moment."""
+        return sum(one.count for one in self.slices if one.last >= moment)
+
     def room_at(self, count: int) -> float:
         """When at least `count` of the calls count no more; infinite where there are not so many."""
         latest = -math.inf

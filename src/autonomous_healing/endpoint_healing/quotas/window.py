@@ -10,7 +10,7 @@ from autonomous_healing.endpoint_healing.codes import QUOTA_EXHAUSTED, RATE_LIMI
 from autonomous_healing.endpoint_healing.purpose import Purpose
 from autonomous_healing.endpoint_healing.quotas.belief import UNLIMITED, Belief
 from autonomous_healing.endpoint_healing.quotas.counter import Part, QuotaCounter
-from autonomous_healing.endpoint_healing.quotas.guards import Guards
+from autonomous_healing.endpoint_healing.quotas.shares import Shares
 from autonomous_healing.endpoint_healing.quotas.tally import SLICES, Tally
 from autonomous_healing.endpoint_healing.retry_after import CAP
 
@@ -45,8 +45,8 @@ class Window(ABC):
     """Counts what is asked. All moments are monotonic seconds."""
 
     __slots__ = (
-        "_guards",
         "_restored_to",
+        "_shares",
         "belief",
         "due",
         "elsewhere",
@@ -67,7 +67,7 @@ class Window(ABC):
     kind: str
 
     def __init__(
-        self, name: str, seconds: float, declared: int | None, guards: Guards, position: int
+        self, name: str, seconds: float, declared: int | None, shares: Shares, position: int
     ) -> None:
         self.name = name
         self.seconds = seconds
@@ -78,14 +78,13 @@ class Window(ABC):
         self.told_until = -math.inf  #: so long that holds
         self.rests: dict[str, Rest] = {}  #: by host; "" stands for all
         self.due = math.inf  #: when `catch_up` must be called before anything is counted
-        self._guards = guards
+        self._shares = shares
         self._restored_to = -math.inf  #: Unix seconds of the newest call that was taken up
         self.limit = self.belief.limit
-        self.rooms: Mapping[Purpose, int] = guards.rooms(self.limit)
+        self.rooms: Mapping[Purpose, int] = shares.rooms(self.limit)
         self.first = self.rooms[Purpose.FIRST]  #: the room of first attempts; none while anything rests
-        self.tally = Tally(seconds, exact=self.limit <= SLICES)
-        self.probes = Tally(seconds, exact=guards.probes(self.limit) <= SLICES)
-        self.fallbacks = Tally(seconds, exact=self.limit <= SLICES)
+        exact = self.limit <= SLICES
+        self.tally, self.probes, self.fallbacks = (Tally(seconds, exact=exact) for _ in range(3))
 
     @property
     def is_pace(self) -> bool:
@@ -106,7 +105,7 @@ class Window(ABC):
             self.rests = {host: rest for host, rest in self.rests.items() if now < rest.until}
         if self.limit != self.belief.limit:
             self.limit = self.belief.limit
-            self.rooms = self._guards.rooms(self.limit)
+            self.rooms = self._shares.rooms(self.limit)
         self.first = -1 if self.rests else self.rooms[Purpose.FIRST]
 
     def takes(self, cost: int, purpose: Purpose, host: str, now: float) -> bool:
@@ -116,13 +115,8 @@ class Window(ABC):
             return False
         if self.used + cost > self.rooms[purpose] and (self.used or cost > self.limit):
             return False
-        match purpose:
-            case Purpose.PROBE:
-                return not self.probes.total or self.probes.total + cost <= self._guards.probes(self.limit)
-            case Purpose.FALLBACK:
-                return self.fallbacks.total + cost <= self._room_of_fallbacks()
-            case _:
-                return True
+        share = self._share_of(purpose)
+        return share is None or not share.total or share.total + cost <= self._room_of(purpose)
 
     def refusal(self, source: str, cost: int, purpose: Purpose, host: str, now: float) -> QuotaSpent:
         """Why `takes` has said no."""
@@ -130,23 +124,26 @@ class Window(ABC):
         if rest is not None:
             said = f"{source} has nothing left in its {self.name}, as it says"
             return QuotaSpent(rest.code, rest.until - now, said)
-        code = RATE_LIMITED if self.is_pace else QUOTA_EXHAUSTED
         room = self.rooms[purpose]
-        over = self.used + cost - room
-        at = self.room_at(over, now) if over > 0 else self._next_of(purpose, now)
-        said = f"own limit of {room} calls in a {self.name} to {source} is reached"
-        if over <= 0:
-            said = f"share of {purpose} in the {self.name} of {source} is used"
+        said, at = f"own limit of {room} calls in a {self.name} to {source} is reached", now
+        if (over := self.used + cost - room) > 0:
+            at = self.room_at(over, now)
+        share = self._share_of(purpose)
+        if share is not None and (over := share.total + cost - self._room_of(purpose)) > 0:
+            said, at = (
+                f"share of {purpose} in a {self.name} of {source} is used",
+                max(at, self.share_at(share, over, now)),
+            )
+        code = RATE_LIMITED if self.is_pace else QUOTA_EXHAUSTED
         return QuotaSpent(code, max(0.0, min(at - now, self.seconds)), said)
 
     def add(self, cost: int, purpose: Purpose, now: float) -> None:
         """Count a call about to be made."""
         self.used += cost
         self.tally.add(now, cost)
-        if purpose is Purpose.PROBE:
-            self.probes.add(now, cost)
-        elif purpose is Purpose.FALLBACK:
-            self.fallbacks.add(now, cost)
+        share = self._share_of(purpose)
+        if share is not None:
+            share.add(now, cost)
 
     def lend(self, count: int, until: float) -> None:
         """Count calls that others may make until then."""
@@ -213,6 +210,7 @@ class Window(ABC):
 
     def restore(self, known: QuotaCounter, now: float, wall: float) -> None:
         """Take up what an earlier run has counted; once, whatever was counted since."""
+        self.catch_up(now)
         self.belief.restore(known.declared, known.estimated)
         for host, (until, code) in known.rests.items():
             if until > wall:
@@ -231,6 +229,10 @@ class Window(ABC):
     @abstractmethod
     def room_at(self, count: int, now: float) -> float:
         """When so many of the calls that count now will count no more."""
+
+    @abstractmethod
+    def share_at(self, share: Tally, count: int, now: float) -> float:
+        """When so many of the calls of one purpose will count no more."""
 
     @abstractmethod
     def resets_in(self, now: float) -> float | None:
@@ -268,12 +270,20 @@ class Window(ABC):
     def _rest(self, host: str) -> Rest | None:
         return self.rests.get(host) or self.rests.get("") if self.rests else None
 
-    def _room_of_fallbacks(self) -> int:
-        return self._guards.fallbacks(self.limit, self.used - self.fallbacks.total)
+    def _share_of(self, purpose: Purpose) -> Tally | None:
+        """The calls of a purpose that may use only a share of the window."""
+        match purpose:
+            case Purpose.PROBE:
+                return self.probes
+            case Purpose.FALLBACK:
+                return self.fallbacks
+            case _:
+                return None
 
-    def _next_of(self, purpose: Purpose, now: float) -> float:
-        tally = self.probes if purpose is Purpose.PROBE else self.fallbacks
-        return min(tally.room_at(1), now + self.seconds)
+    def _room_of(self, purpose: Purpose) -> int:
+        if purpose is Purpose.PROBE:
+            return self._shares.probes(self.limit)
+        return self._shares.fallbacks(self.limit, self.used - self.fallbacks.total)
 
     def __repr__(self) -> str:
         return f"<Window {self.name}: {self.used} of {self.limit}>"
