@@ -389,6 +389,7 @@ async def test_a_change_during_a_call_makes_its_answer_worthless() -> None:
         await crowd.asks(1)
         await eventually(held.has_come)
         assert (await shop.ask(method="PUT")).status == 200
+        await eventually(waited(0.01))
         assert (await shop.ask()).body == b"answer 3"  # it does not wait for the old one
         held.let_go()
         [said] = await crowd.hears()
