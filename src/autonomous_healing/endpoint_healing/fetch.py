@@ -91,6 +91,10 @@ def _untold(_: Sent) -> None:
     return
 
 
+def _up_to_date() -> None:
+    return
+
+
 class Fetcher:
     """Asks providers. Every call of the product to a provider goes through here."""
 
@@ -108,6 +112,7 @@ class Fetcher:
         self.flows = Flows(admission, settings, clock, rng or random.Random())
         self.blaming = Blaming(admission, clock)
         self.max_answer = settings.max_answer_mb * 1_048_576  #: bytes
+        self.catch_up: Callable[[], None] = _up_to_date  #: counts good answers that were noted only
         self._upstream = upstream
         self._cache = cache
         self._judges = judges
@@ -290,6 +295,7 @@ class Fetcher:
         """Counted where it belongs; raises `FetchFailed`."""
         endpoint = call.endpoint
         if isinstance(outcome, Failure):
+            self.catch_up()  # or failures in a row would have had good answers between them
             hasty = self._is_haste(call, sent.seconds)
             outcome = replace(outcome, blame=self.blaming.count(outcome, sent.start, hasty=hasty))
             self.flows.of(endpoint, sent.host).record_failed(outcome)

@@ -93,6 +93,7 @@ class HealthyPath:
         self.observations = observations
         self.clock = clock
         self._fetcher = fetcher
+        fetcher.catch_up = self.count
         self._admission = fetcher.admission
         self._upstream = upstream
         self._cache = cache
