@@ -56,6 +56,7 @@ class Reception(ABC):
         self._server: wire.Server | None = None
         self._own: list[tuple[Passthrough, wire.Server]] = []
         self._mounted: dict[bytes, Passthrough] = {}
+        self._raw: set[object] = set()  #: the same, which keep what they worked out of a head
         self._deepest = 0  #: segments of the longest mount
         self._lane: Lane | None = None
         self._questions: dict[bytes, Question | None] = {}
@@ -92,6 +93,7 @@ class Reception(ABC):
                 if one.source.port is None:
                     mount = one.source.mount.encode()
                     self._mounted[mount] = one
+                    self._raw.add(one)
                     self._deepest = max(self._deepest, mount.count(b"/"))
                 else:
                     server = wire.Server(one.handle, door.limits)
@@ -124,6 +126,9 @@ class Reception(ABC):
         request, lane = exchange.request, self._lane
         if lane is None:
             raise RuntimeError("start() was not awaited")
+        if request.kept is not None and request.kept[0] in self._raw:
+            request.kept[0].handle(exchange)
+            return
         asked = self._plain(request) if request.method == b"GET" else None
         if asked is not None and lane.take(exchange, asked):
             return
