@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from tests.clock import FlowingClock
 from tests.eventually import eventually
 from tests.lanes import Held, Street, request, said, street
@@ -128,3 +129,38 @@ async def test_a_slow_answer_that_nobody_waits_for_is_told_of(tmp_path: Path) ->
         [handed], [late] = one.owner.handed, one.owner.late
     assert (handed.wanted, handed.number) == (False, late.number)
     assert getattr(late.outcome, "body", None) == good
+
+
+@pytest.mark.parametrize(
+    ("turn", "left"),
+    [
+        (said(b"{}", status=b"500 Oops"), 5),
+        (said(b"{}", status=b"429 Too Many Requests"), 5),
+        (said(b"{}", status=b"404 Not Found"), 8),
+        (Held(b""), 5),
+    ],
+)
+@on_uvloop
+async def test_it_takes_fewer_slots_of_a_host_that_has_too_much_to_do(
+    turn: Any, left: int, tmp_path: Path
+) -> None:
+    async with (
+        worker(tmp_path, request_deadline=0.3) as one,
+        serving(one.take) as server,
+        client(server.port) as line,
+    ):
+        slots = one.asked.question.target.flow.slots
+        one.here.provider.turns.append(turn)
+        await line.send(request(LATEST))
+        await eventually(lambda: one.owner.handed and not slots.in_flight, seconds=2.0)
+        assert slots.limit == left
+
+
+@on_uvloop
+async def test_without_a_slot_it_asks_nothing(tmp_path: Path) -> None:
+    async with worker(tmp_path) as one:
+        question = one.asked.question
+        slots = question.target.flow.slots
+        assert one.lane.path.admit(question) is not None
+        slots.in_flight = slots.limit
+        assert one.lane.path.admit(question) is None

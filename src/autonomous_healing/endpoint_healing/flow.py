@@ -14,7 +14,7 @@ from autonomous_healing.endpoint_healing.codes import (
     Blame,
 )
 from autonomous_healing.endpoint_healing.concurrency import Crowded, Line, Slots
-from autonomous_healing.endpoint_healing.diagnosis import diagnose
+from autonomous_healing.endpoint_healing.diagnosis import code_of_status, diagnose
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.health import HealthWindow
 from autonomous_healing.endpoint_healing.options import HealingSettings
@@ -101,6 +101,11 @@ class Flow:
         if failure.retry_after and failure.status == UNAVAILABLE:
             self._rest_code = code
             self.rests_until = max(self.rests_until, self._clock.monotonic() + failure.retry_after)
+
+    def record_handed_over(self, status: int | None) -> None:
+        """A failure that another process counts; None: no answer came in time."""
+        if status is None or code_of_status(status)[0] in OVERLOADED:
+            self.slots.cut()
 
     def _usual(self) -> float:
         return self._window.p95_seconds() or self._prior

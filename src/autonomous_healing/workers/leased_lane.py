@@ -8,7 +8,7 @@ from contextlib import suppress
 import msgspec
 
 from autonomous_healing import wire
-from autonomous_healing.endpoint_healing.cache import ResponseCache
+from autonomous_healing.endpoint_healing.cache import Copy, ResponseCache
 from autonomous_healing.endpoint_healing.call import Call, Response
 from autonomous_healing.endpoint_healing.fetch import Fetcher
 from autonomous_healing.endpoint_healing.healthy_path import HealthyPath, Question
@@ -135,13 +135,15 @@ class LeasedLane(Lane):
         self.owner = owner
         self._numbers = itertools.count(1)
 
-    def begin(self, exchange: wire.Exchange, asked: Asked, crowd: Crowd | None = None) -> bool:
+    def begin(
+        self, exchange: wire.Exchange, asked: Asked, copy: Copy | None, crowd: Crowd | None = None
+    ) -> bool:
         if exchange.body or exchange.upload is not None:
             return False
         key = self.path.admit(asked.question, Purpose.FIRST)
         if key is None:
             return False
-        attempt = LeasedAttempt(self, exchange, asked, key, self._loop.time(), crowd=crowd)
+        attempt = LeasedAttempt(self, exchange, asked, key, self._loop.time(), copy, crowd=crowd)
         asked.question.route.connections.ask(attempt)
         return True
 
@@ -160,10 +162,13 @@ class LeasedAttempt(PlainAttempt[LeasedLane]):
 
     def unfit(self, call: Call, answer: wire.Answer) -> None:
         """The owner finds out what is wrong with it."""
+        self._question.target.flow.record_handed_over(answer.head.status)
         self._hand_over(_answered(answer))
 
     def failed(self, error: wire.WireError) -> None:
         self._give_back()
+        if error.timed_out:
+            self._question.target.flow.record_handed_over(None)
         if self._given_up:
             self._tell_late(Failed.of(error))
         elif self._streaming:
