@@ -77,7 +77,7 @@ class Worker:
     def ask_for_nobody(self, exchange: wire.Exchange) -> None:
         """As for a copy that is nearly too old."""
         crowd = Crowd(exchange)
-        assert self.lane.begin(crowd.exchange, self.asked, crowd)
+        assert self.lane.begin(crowd.exchange, self.asked, None, crowd)
         exchange.respond(wire.whole_head(wire.status_line(204), (), None))
 
 

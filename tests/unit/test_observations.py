@@ -18,7 +18,7 @@ from autonomous_healing.endpoint_healing.observations import (
     bucket_of,
 )
 from autonomous_healing.endpoint_healing.options import HealingSettings
-from autonomous_healing.resilience import BreakerState, CircuitBreaker, RetryBudget
+from autonomous_healing.resilience import BreakerState, CircuitBreaker
 
 ENDPOINTS = build_endpoints(default_sources())
 
@@ -33,7 +33,7 @@ def target(clock: ManualClock, number: int = 0) -> Target:
         host,
         admission.window(endpoint),
         CircuitBreaker(name=endpoint.place, clock=clock),
-        RetryBudget(clock=clock),
+        admission.limits(endpoint.source),
         Flows(admission, settings, clock, random.Random(1)).of(endpoint, host),
         1.0,
     )

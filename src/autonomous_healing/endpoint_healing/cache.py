@@ -51,6 +51,7 @@ class Copy:
     series: str = ""  #: that it is of, where its publisher revises series
     published: date | None = None  #: the day of which the publisher speaks
     answers: bool = True  #: by itself, while it is fresh
+    shared: bool = True  #: those who asked at the same time may have it, too
     doubted: bool = False  #: it turned out older than it looked: it may only heal
     still: tuple[AnswerHead, Answer] | None = None  #: the last 304, and what it stood for
 
@@ -73,7 +74,7 @@ class Copy:
 
     def doubt(self) -> None:
         """From now on it only heals, and the same bytes make it young no more."""
-        self.doubted, self.answers = True, False
+        self.doubted, self.answers, self.condition = True, False, b""
         self.came, self.head, self.still = None, b"", None
 
 
@@ -211,7 +212,7 @@ class ResponseCache:
     def named(self, resource: str) -> Copy | None:
         """The copy that a question to its source may name, to be spared a body that has not changed."""
         copy = self._copies.get(resource)
-        return copy if copy is not None and copy.condition and not copy.doubted else None
+        return copy if copy is not None and copy.condition else None
 
     def confirm(self, resource: str, crc: int, asked_at: float) -> None:
         """The source has given the same bytes again, where `crc` is that of those we hold."""
@@ -281,6 +282,7 @@ class ResponseCache:
             series=f"{response.source}/{edition.id}" if edition else "",
             published=edition.published if edition else None,
             answers=self._settings.serve_fresh,
+            shared=said.shared and self.coalesces,
         )
 
     def _too_heavy(self) -> bool:

@@ -128,12 +128,12 @@ class HealthyPath:
 
     def admit(self, question: Question, purpose: Purpose = Purpose.FIRST) -> Key | None:
         """The key to ask with; None where something stands in the way: the ordinary path finds out what."""
-        target, endpoint = question.target, question.endpoint
+        target = question.target
         if not (target.breaker.is_steady and target.flow.has_room()):
             return None
-        limits = self._admission.limits(endpoint.source)
+        name, weight = question.endpoint.name, question.weight
         try:
-            key = limits.take(endpoint.name, weight=question.weight, purpose=purpose, host=target.host)
+            key = target.limits.take(name, weight=weight, purpose=purpose, host=target.host)
         except (NoKey, QuotaSpent):
             return None
         return key or KEYLESS
@@ -179,10 +179,6 @@ class HealthyPath:
     def shares(self, response: Response) -> bool:
         """Whether those who asked at the same time may have it, too (RFC 9111, section 4)."""
         return response.keeping.shared and not self._asked_alone
-
-    def named(self, question: Question) -> Copy | None:
-        """The copy by which its source may answer that nothing has changed."""
-        return self._cache.named(question.resource)
 
     def unchanged(self, copy: Copy, answer: wire.Answer) -> wire.Answer:
         """What a 304 stands for: the kept answer as if it had come whole; made once for each head."""
@@ -281,7 +277,7 @@ class HealthyPath:
                 host,
                 admission.window(endpoint),
                 admission.breaker(endpoint, host),
-                admission.limits(endpoint.source).budget,
+                admission.limits(endpoint.source),
                 self._fetcher.flows.of(endpoint, host),
                 self._fetcher.patience(endpoint),
             )

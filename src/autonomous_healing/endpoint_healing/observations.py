@@ -8,7 +8,8 @@ from operator import add
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.flow import Flow
 from autonomous_healing.endpoint_healing.health import HealthWindow
-from autonomous_healing.resilience import CircuitBreaker, RetryBudget
+from autonomous_healing.endpoint_healing.limits import SourceLimits
+from autonomous_healing.resilience import CircuitBreaker
 
 #: Answers noted before they are counted whatever the time; a tenth of a second at 40 000 a second.
 RING = 4096
@@ -32,6 +33,7 @@ class Target:
         "flow",
         "histogram",
         "host",
+        "limits",
         "patience",
         "place",
         "reused",
@@ -45,7 +47,7 @@ class Target:
         host: str,
         window: HealthWindow,
         breaker: CircuitBreaker,
-        budget: RetryBudget,
+        limits: SourceLimits,
         flow: Flow,
         patience: float,
     ) -> None:
@@ -54,7 +56,8 @@ class Target:
         self.host = host
         self.window = window
         self.breaker = breaker
-        self.budget = budget
+        self.limits = limits
+        self.budget = limits.budget
         self.flow = flow
         self.patience = patience  #: seconds until healing begins although an answer may still come
         self.reused = 0  #: callers since the last count who got a fresh copy

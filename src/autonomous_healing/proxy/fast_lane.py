@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 
 from autonomous_healing import wire
+from autonomous_healing.endpoint_healing.cache import Copy
 from autonomous_healing.endpoint_healing.call import Call, Response
 from autonomous_healing.endpoint_healing.fetch import Fetcher, Sent
 from autonomous_healing.endpoint_healing.health import FELT_ERROR
@@ -30,22 +31,24 @@ class FastLane(Lane):
         super().__init__(proxy, path, fetcher, buffer_bytes)
         self.proxy = proxy
 
-    def begin(self, exchange: wire.Exchange, asked: Asked, crowd: Crowd | None = None) -> bool:
+    def begin(
+        self, exchange: wire.Exchange, asked: Asked, copy: Copy | None, crowd: Crowd | None = None
+    ) -> bool:
         question = asked.question
         purpose = Purpose.FIRST if crowd is None else Purpose.PREFETCH
         key = self.path.admit(question, purpose)
         if key is None:
-            return crowd is None and self._take_detour(exchange, asked)
-        attempt = FirstAttempt(self, exchange, asked, key, self._loop.time(), crowd=crowd)
+            return crowd is None and self._take_detour(exchange, asked, copy)
+        attempt = FirstAttempt(self, exchange, asked, key, self._loop.time(), copy, crowd=crowd)
         question.route.connections.ask(attempt)
         return True
 
-    def _take_detour(self, exchange: wire.Exchange, asked: Asked) -> bool:
+    def _take_detour(self, exchange: wire.Exchange, asked: Asked, copy: Copy | None) -> bool:
         """By another host, or with what was healed a moment ago."""
         for other in self.path.others(asked.question):
             key = self.path.admit(other, Purpose.FIRST)
             if key is not None:
-                attempt = FirstAttempt(self, exchange, asked, key, self._loop.time(), other)
+                attempt = FirstAttempt(self, exchange, asked, key, self._loop.time(), copy, other)
                 other.route.connections.ask(attempt)
                 return True
         healed = self.path.healed(asked.question)

@@ -70,20 +70,22 @@ class Lane(ABC):
                 self._reuse(exchange, asked, copy, age)
                 return True
             if copy.while_revalidate and self._may_be_stale and path.has_just_expired(copy, age):
-                if _is_asked(question) or self._refresh(exchange, asked):
+                if _is_asked(question) or self._refresh(exchange, asked, copy):
                     path.reuse_stale(question)
                     self._answer_from(exchange, copy, age)
                     return True
         elif copy is None and not question.looked and not path.may_begin(question):
             return False
         leader = question.leader
-        return (leader is not None and leader.joined_by(exchange)) or self.begin(exchange, asked)
+        return (leader is not None and leader.joined_by(exchange)) or self.begin(exchange, asked, copy)
 
     @abstractmethod
-    def begin(self, exchange: wire.Exchange, asked: Asked, crowd: Crowd | None = None) -> bool:
+    def begin(
+        self, exchange: wire.Exchange, asked: Asked, copy: Copy | None, crowd: Crowd | None = None
+    ) -> bool:
         """Ask the source. Whether it is on its way; if not, nothing has been done.
 
-        With a crowd, whose `exchange` is given, nobody need wait for the answer.
+        `copy`: what is kept of the answer. With a crowd, whose `exchange` is given, nobody need wait for it.
         """
 
     def _reuse(self, exchange: wire.Exchange, asked: Asked, copy: Copy, age: float) -> None:
@@ -91,7 +93,7 @@ class Lane(ABC):
         self.path.reuse(asked.question, copy)
         self._answer_from(exchange, copy, age)
         if self.path.nearly_over(copy, age) and not _is_asked(asked.question):
-            self._refresh(exchange, asked)
+            self._refresh(exchange, asked, copy)
 
     def _answer_from(self, exchange: wire.Exchange, copy: Copy, age: float) -> None:
         """Its head is made once for each second of its age."""
@@ -100,10 +102,10 @@ class Lane(ABC):
             copy.aged_at, copy.aged_head = second, wire_head(self.questions.reused(copy.reused(age)))
         exchange.respond(copy.aged_head, copy.response.body)
 
-    def _refresh(self, exchange: wire.Exchange, asked: Asked) -> bool:
+    def _refresh(self, exchange: wire.Exchange, asked: Asked, copy: Copy) -> bool:
         """Have a new copy made, for those to come."""
         crowd = Crowd(exchange)
-        return self.begin(crowd.exchange, asked, crowd)
+        return self.begin(crowd.exchange, asked, copy, crowd)
 
     def leave(self, exchange: wire.Exchange, rest: Coroutine[None, None, None]) -> None:
         """Go on in a task, which ends when the client leaves."""
@@ -176,16 +178,19 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         asked: Asked,
         key: Key,
         now: float,
+        copy: Copy | None,
         question: Question | None = None,
         crowd: Crowd | None = None,
     ) -> None:
-        """`question`: the same at another host; `crowd`: of `exchange`, where it may be of nobody."""
+        """`copy`: of which its source may say that it still holds; `question`: the same at another host;
+        `crowd`: of `exchange`, where it may be of nobody.
+        """
         question = question or asked.question
-        self._named = named = lane.path.named(question)
-        more = asked.more if named is None else asked.more + named.condition
+        more = asked.more if copy is None else asked.more + copy.condition
         request = lane.path.request(question, key, more)
-        patience = min(question.target.patience, lane.questions.seconds_for(question.endpoint))
+        patience = min(question.target.patience, question.endpoint.timeout)
         super().__init__(b"GET", request, now + patience, lane.max_answer)
+        self._named = copy if copy is not None and copy.condition else None
         self._lane = lane
         self._asked = asked
         self._exchange = exchange
@@ -246,7 +251,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         now = path.clock.monotonic()
         copy = path.known(question, answer, self._start, now)
         if copy is not None:
-            self._reply(copy.head, copy.response.body, shared=path.shares(copy.response))
+            self._reply(copy.head, copy.response.body, shared=copy.shared)
             path.note(question, now - self._start)
             return
         call = self._call()
@@ -335,7 +340,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         question = self._asked.question
         question.leader, question.alone, self._joinable = None, True, False
         for one in self._crowd.disperse() if self._crowd else ():
-            if not self._lane.begin(one, self._asked):
+            if not self._lane.begin(one, self._asked, None):
                 self._lane.rest(one, self._asked)
 
     def _call(self) -> Call:
