@@ -238,16 +238,15 @@ class Application:
         settings, parts, clock = self.settings, self.parts, self._clock
         path = HealthyPath(parts.fetcher, parts.upstream, parts.cache, parts.observations, clock)
         self.healthy_path = path
-        most = settings.server.buffer_max_bytes
+        deadline, most = settings.healing.request_deadline, settings.server.buffer_max_bytes
         windows = CountedSoon(parts.admission.window, parts.observations)
-        raw = RawSources(parts, windows, clock, self.shared_cache, settings.healing.request_deadline, most)
         self.questions = HealingProxy(parts.endpoints, self.healer, settings.healing, clock, self._new_id)
         return Ways(
             proxy=self.questions,
             path=path,
             fetcher=parts.fetcher,
             views=self.dashboard.documents(),
-            passthroughs=raw.build,
+            passthroughs=RawSources(parts, windows, clock, self.shared_cache, deadline, most).build,
         )
 
     def _build_workers(self) -> Crew:
@@ -268,7 +267,7 @@ class Application:
             settings.server.workers,
         )
         attempts = Attempts(self.proxy, parts.admission, clock)
-        crew = Crew(orders, self._door, self.proxy, desk, attempts, clock)
+        crew = Crew(orders, self._door, self.proxy, desk, attempts, clock, self.shared_cache)
         self.keys.changed = lambda source: crew.tell_keys(source, self.keys.secrets(source))
         return crew
 

@@ -1,6 +1,7 @@
 """Several processes share the proxy's port, and callers cannot tell which of them answers."""
 
 import asyncio
+import itertools
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -14,6 +15,8 @@ import pytest
 from tests.callers import Caller, Heard, call_in, callers_of
 from tests.eventually import CLOCK, eventually
 from tests.integration.product import Process, Product, as_process, in_process, settings_for
+from tests.lanes import host
+from tests.wire_origins import Asked, answer, listening
 
 from autonomous_healing.drills import Stage
 from autonomous_healing.drills.twins import Fault, FaultKind
@@ -277,6 +280,34 @@ async def test_a_raw_source_is_passed_through_by_every_process(stage: Stage, ser
                 heard = [await one.ask(f"{prefix}/v6/k/latest/USD", via="1.1 me") for one in callers.values()]
             assert len({(one.status, one.body, one.fields["via"]) for one in heard}) == 1
             await eventually(partial(is_counted, product, f"{source}/"))
+
+
+async def test_a_change_at_a_cached_source_is_heeded_by_every_process(
+    stage: Stage, server_home: Path
+) -> None:
+    numbers = itertools.count(1)
+
+    async def counting(asked: Asked) -> None:
+        await asked.line.send(answer(b"%d" % next(numbers), b"Cache-Control: max-age=600"))
+
+    async with listening(counting) as origin:
+        raw = {"kind": "raw", "hosts": [host(origin.port)], "allow_private": True, "cache": "shared"}
+        settings = settings_of_three(stage, server_home, sources__shop=raw)
+        async with (
+            in_process(settings) as product,
+            callers_of(port_of(product), pids_of(product)) as callers,
+        ):
+            everybody = list(callers.values())
+            for _ in range(2):
+                bodies = [(await one.ask("/api/shop/x")).body for one in everybody]
+                assert bodies == [b"1", b"2", b"3"]  # each keeps its own
+            for n, changing in enumerate(everybody):
+                assert (await changing.ask("/api/shop/x", "DELETE")).status == 200
+                await eventually(partial(have_newer, everybody, 4 + 4 * n))
+
+
+async def have_newer(everybody: list[Caller], least: int) -> bool:
+    return all([int((await one.ask("/api/shop/x")).body) > least for one in everybody])
 
 
 def is_counted(product: Product, place: str) -> bool:

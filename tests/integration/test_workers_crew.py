@@ -26,7 +26,7 @@ async def test_settings_that_no_message_holds_are_refused_at_the_start(
         orders = Orders(module="nobody", settings=bytes(MOST_BYTES), secrets={}, sessions=None)
         door = Door(host=HERE, port=0, drain_seconds=0.0, limits=wire.ServerLimits())
         attempts = Attempts(rooms.server, admission, clock)
-        crew = Crew(orders, door, rooms.server, desk, attempts, clock)
+        crew = Crew(orders, door, rooms.server, desk, attempts, clock, rooms.shared)
         try:
             with pytest.raises(OrdersTooLong, match=r"4\.2 MB .* server\.workers"):
                 await crew.open(2, 1000)

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from autonomous_healing import wire
+from autonomous_healing.endpoint_healing.caching.shared import SharedCache
 from autonomous_healing.proxy import Door, ProxyServer
 from autonomous_healing.resilience import Backoff, Clock
 from autonomous_healing.workers.attempts import Attempts
@@ -29,6 +30,7 @@ from autonomous_healing.workers.messages import (
     CHANNEL,
     LIFE_SECONDS,
     REQUESTS,
+    Changed,
     Configuration,
     Drain,
     FromOwner,
@@ -107,8 +109,16 @@ class Crew:
     """All workers of one owner."""
 
     def __init__(
-        self, orders: Orders, door: Door, proxy: ProxyServer, desk: Desk, attempts: Attempts, clock: Clock
+        self,
+        orders: Orders,
+        door: Door,
+        proxy: ProxyServer,
+        desk: Desk,
+        attempts: Attempts,
+        clock: Clock,
+        shared: SharedCache,
     ) -> None:
+        """`shared`: what this process keeps of raw sources; of changes that one hears of, all hear."""
         self._orders = orders
         self._door = door
         self._proxy = proxy
@@ -117,6 +127,8 @@ class Crew:
         self._clock = clock
         self._rng = random.Random()
         self._seats: list[_Seat] = []
+        self._shared = shared
+        shared.changed = self._tell_of_change
         self._keys: dict[str, Keys] = {}  #: of sources whose keys are not those of the start any more
         self._folder: Path | None = None
         self._servers: list[wire.Server] = []
@@ -293,6 +305,8 @@ class Crew:
             if isinstance(message, Ready):
                 seat.ready.set()
                 log.info("worker_ready", extra={"worker": seat.number})
+            elif isinstance(message, Changed):
+                self._shared.forget(message.resource)
             else:
                 self._desk.take(message, reply)
 
@@ -301,6 +315,10 @@ class Crew:
             await self._clock.sleep(_WATCH_SECONDS)
             for place in self._desk.lender.withdrawn():
                 self._tell(Revoke(place))
+
+    def _tell_of_change(self, resource: bytes) -> None:
+        """What every process keeps of it is worthless."""
+        self._tell(Changed(resource))
 
     def _tell(self, message: FromOwner) -> None:
         for seat in self._seats:

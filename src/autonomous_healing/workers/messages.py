@@ -69,7 +69,13 @@ class Again(msgspec.Struct, frozen=True, array_like=True, tag="again"):
     asked_at: float
 
 
-FromWorker: TypeAlias = Hello | Ready | Alive | AskLease | GiveBack | Seen | Kept | Again
+class Changed(msgspec.Struct, frozen=True, array_like=True, tag="changed"):
+    """A raw source has changed something: what is kept of it is worthless. Said in both directions."""
+
+    resource: bytes
+
+
+FromWorker: TypeAlias = Hello | Ready | Alive | AskLease | GiveBack | Seen | Kept | Again | Changed
 
 
 class Configuration(msgspec.Struct, frozen=True, array_like=True, tag="configuration"):
@@ -116,4 +122,4 @@ class Drain(msgspec.Struct, frozen=True, array_like=True, tag="drain"):
     """Take no more requests, end those under way, and then yourself."""
 
 
-FromOwner: TypeAlias = Configuration | Lease | Revoke | Keys | Drain
+FromOwner: TypeAlias = Configuration | Lease | Revoke | Keys | Changed | Drain

@@ -24,6 +24,7 @@ from autonomous_healing.workers.messages import (
     REQUESTS,
     Alive,
     AskLease,
+    Changed,
     Drain,
     FromOwner,
     FromWorker,
@@ -91,6 +92,8 @@ class WorkerProcess:
         self._sightings = Sightings()
         self._copies = Copies(channel.send, clock)
         self._leases = Leases(self._ask, self._give_back, clock)
+        self._shared = build_shared_cache(duties.healing.cache, clock)
+        self._shared.changed = lambda resource: channel.send(Changed(resource))
         parts, limits = duties.parts, duties.door.limits
         self._endpoints = {one.place: one for one in parts.endpoints}
         self._path = LeasedPath(
@@ -150,9 +153,8 @@ class WorkerProcess:
 
     def _passthroughs(self) -> list[Passthrough]:
         duties, windows = self._duties, PassedWindows(self._sightings)
-        cache = build_shared_cache(duties.healing.cache, self._clock)
         deadline, most = duties.healing.request_deadline, duties.door.limits.buffer_bytes
-        return RawSources(duties.parts, windows, self._clock, cache, deadline, most).build()
+        return RawSources(duties.parts, windows, self._clock, self._shared, deadline, most).build()
 
     async def _listen(self, said: AsyncIterator[FromOwner]) -> None:
         """Until it says drain, or nothing any more."""
@@ -166,6 +168,8 @@ class WorkerProcess:
                         self._leases.revoke(place)
                     case Keys():
                         self._use(message)
+                    case Changed(resource=resource):
+                        self._shared.forget_here(resource)
                     case Drain():
                         return
                     case _:

@@ -56,6 +56,10 @@ class Bounds:
         return min(self.body_bytes, self.total_bytes // 4)
 
 
+def _nobody_else(_: bytes) -> None:
+    return
+
+
 class Room:
     """For answers that are put together while they stream."""
 
@@ -93,6 +97,7 @@ class SharedCache:
         self.behind = behind
         self._clock = clock
         self._wide_windows = windows
+        self.changed: Callable[[bytes], None] = _nobody_else  #: told of each question that is forgotten
         self._changed: OrderedDict[bytes, float] = OrderedDict()  #: when, in monotonic seconds
         self._began = clock.now().timestamp() - clock.monotonic()
 
@@ -171,7 +176,12 @@ class SharedCache:
             self.behind.put(self._row(stored, windows))
 
     def forget(self, resource: bytes) -> None:
-        """All answers to one question, wherever they are."""
+        """All answers to one question, wherever they are; other processes hear of it."""
+        self.forget_here(resource)
+        self.changed(resource)
+
+    def forget_here(self, resource: bytes) -> None:
+        """The same, where another process has told us."""
         self.counts.invalidated += self.memory.forget_all(resource)
         self._changed[resource] = self._clock.monotonic()
         self._changed.move_to_end(resource)
