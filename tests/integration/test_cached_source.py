@@ -328,6 +328,17 @@ async def test_what_is_just_over_is_given_while_one_confirms_it() -> None:
         assert (said.body, status(said)["hit"], shop.origin.asked) == (b"newer", True, 2)
 
 
+@on_uvloop
+async def test_what_is_gone_is_not_given_any_longer() -> None:
+    async with cached_shop("Cache-Control: max-age=60, stale-while-revalidate=600", 'ETag: "a"') as shop:
+        await shop.ask()
+        shop.later(100.0)
+        shop.origin.turns.append(shop.origin.says(b"gone", "X: y", status="410 Gone"))
+        assert (await shop.ask()).body == b"answer 1"
+        await eventually(lambda: len(shop.cache.memory) == 0)
+        assert (await shop.ask()).body == b"answer 3"
+
+
 @pytest.mark.parametrize("fault", ["close", "500", "502", "503", "504", "429"])
 @pytest.mark.parametrize("own", [True, False])
 @on_uvloop

@@ -188,7 +188,8 @@ class Bringing(Passthrough):
             self._learn_of_body(fill.stored, asked, received, head.length)
             return NotStored.METHOD
         outcome = self.cache.keep(self._place, asked, received, self._windows)
-        if fill.stored is not None and isinstance(outcome, NotStored) and head.status < 400:
+        superseded = isinstance(outcome, NotStored) and head.status not in FAILURES
+        if fill.stored is not None and superseded:
             self.cache.memory.forget(fill.stored)  # there is a newer one, and it is not for us
         return outcome
 
