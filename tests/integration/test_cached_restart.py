@@ -135,6 +135,14 @@ async def test_what_is_never_kept_there_is_not_looked_for_there() -> None:
 
 
 @on_uvloop
+async def test_what_is_superseded_goes_there_too() -> None:
+    shelf = await filled(Shelf(), "Cache-Control: max-age=60", 'ETag: "a"')
+    async with cached_shop("Cache-Control: private", behind=shelf) as shop:
+        assert (await shop.ask(cache_control="no-cache")).body == b"answer 1"
+        assert shelf.rows == {}
+
+
+@on_uvloop
 async def test_a_change_is_heeded_there_too() -> None:
     shelf = await filled(Shelf())
     async with cached_shop(behind=shelf) as shop:

@@ -171,7 +171,7 @@ class Bringing(Passthrough):
     def _confirmed(self, fill: Fill, stored: StoredAnswer, head: wire.AnswerHead) -> None:
         """It still holds, unless the source speaks of another answer than ours."""
         if not confirms(stored, head.fields):
-            self.cache.memory.forget(stored)
+            self.cache.drop(stored)
             fill.stored = None
             fill.ask()
             return
@@ -190,7 +190,7 @@ class Bringing(Passthrough):
         outcome = self.cache.keep(self._place, asked, received, self._windows)
         superseded = isinstance(outcome, NotStored) and head.status not in FAILURES
         if fill.stored is not None and superseded:
-            self.cache.memory.forget(fill.stored)  # there is a newer one, and it is not for us
+            self.cache.drop(fill.stored)  # there is a newer one, and it is not for us
         return outcome
 
     def _learn_of_body(
@@ -202,7 +202,7 @@ class Bringing(Passthrough):
         if describes(stored, received.fields, length):
             self.cache.confirm(asked, stored, received, self._windows)
         else:
-            self.cache.memory.forget(stored)
+            self.cache.drop(stored)
 
     def _received(self, fill: Fill, head: wire.AnswerHead, body: bytes) -> Received:
         now, date = self._clock.monotonic(), self.cache.date()

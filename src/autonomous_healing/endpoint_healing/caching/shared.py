@@ -169,11 +169,15 @@ class SharedCache:
         self.counts.revalidated += 1
         asked = request if request.method == b"GET" else replace(request, method=b"GET")
         if stored.varies != varies or why_not_stored(asked, stored.facts, window=windows.if_error):
-            self.memory.forget(stored)
-            if self.behind is not None:
-                self.behind.remove(stored.resource)
+            self.drop(stored)
         elif self.behind is not None and not stored.private:
             self.behind.put(self._row(stored, windows))
+
+    def drop(self, stored: StoredAnswer) -> None:
+        """One that its source has superseded by what we do not keep."""
+        self.memory.forget(stored)
+        if self.behind is not None:
+            self.behind.remove(stored.resource)
 
     def forget(self, resource: bytes) -> None:
         """All answers to one question, wherever they are; other processes hear of it."""
