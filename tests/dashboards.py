@@ -26,8 +26,12 @@ from autonomous_healing.endpoint_healing.trail import EndpointReport, Trail
 from autonomous_healing.healing import Attempt, Diagnosis, HealingReport, Journal, Outcome, Severity
 from autonomous_healing.learning import LearningSettings, NestedLearner
 from autonomous_healing.resilience import Clock, Deadline, uuid7_from
-from autonomous_healing.safety import Guard
+from autonomous_healing.safety import AuthSettings, Guard
+from autonomous_healing.safety.audit import AuditTrail
+from autonomous_healing.safety.store import AuditStore
 from tests.clock import ManualClock
+
+NOWHERE = DatabaseSettings(mode="external", dsn="postgresql://nowhere/none")
 
 NO_EVENTS = WriterCounts(accepted=0, stored=0, spooled=0, dead=0, dropped=0, pending=0)
 
@@ -42,6 +46,7 @@ class World:
     events: WriterCounts = NO_EVENTS
     sources: Mapping[str, SourceSettings] = field(default_factory=default_sources)
     timings: list[Timing] = field(default_factory=list)
+    database: Database = field(default_factory=lambda: Database(NOWHERE, ManualClock()))
 
     def __post_init__(self) -> None:
         clock, settings, sources = self.clock, HealingSettings(), self.sources
@@ -69,7 +74,8 @@ class World:
             alerts=self.alerts,
             web=self.web,
             agents=self._statuses,
-            database=Database(DatabaseSettings(mode="external", dsn="postgresql://nowhere/none"), clock),
+            database=self.database,
+            audit=AuditTrail(AuditStore(self.database)),
             events=lambda: self.events,
             spool_bytes=lambda: 4096,
             timings=lambda: self.timings,
@@ -181,11 +187,17 @@ def _cure(endpoint: Endpoint, at: datetime) -> Response:
     )
 
 
+#: This machine may read, as often as tests ask.
+EVERYBODY_HERE = AuthSettings(rate_limit_per_minute=1_000_000)
+
+
 @asynccontextmanager
-async def served(world: World, **settings: Any) -> AsyncIterator[Dashboard]:
+async def served(
+    world: World, auth: AuthSettings = EVERYBODY_HERE, **settings: Any
+) -> AsyncIterator[Dashboard]:
     """A dashboard on a port of its own, followed and answering."""
     options = {"dashboard_port": 0, "drain_seconds": 1.0} | settings
-    dashboard = Dashboard(world.rooms, ServerSettings(**options))
+    dashboard = Dashboard(world.rooms, ServerSettings(**options), auth)
     await dashboard.start()
     following = asyncio.create_task(dashboard.run())
     try:

@@ -57,7 +57,7 @@ from autonomous_healing.healing import Journal
 from autonomous_healing.learning import LearningStore, NestedLearner
 from autonomous_healing.proxy import Door, HealingProxy, ProxyServer, RawSources, Ways, build_shared_cache
 from autonomous_healing.resilience import Clock, SystemClock, uuid7_from
-from autonomous_healing.safety import FailSafe, Guard
+from autonomous_healing.safety import AuditStore, AuditTrail, FailSafe, Guard
 from autonomous_healing.settings import Settings
 from autonomous_healing.settings.doors import build_door
 from autonomous_healing.wire import require_free
@@ -128,6 +128,7 @@ class Application:
         self.store = EndpointStore(self.database, self._clock)
         self._circuit_store = CircuitStore(self.database, self._clock)
         self._cache_store = CacheStore(self.database, self._clock)
+        self.audit = AuditTrail(AuditStore(self.database))
         self.journal = Journal()
 
     def _build_healing(self, environ: Mapping[str, str], hours: MarketHours) -> None:
@@ -205,6 +206,7 @@ class Application:
                 web=self.web,
                 agents=self.statuses,
                 database=self.database,
+                audit=self.audit,
                 events=lambda: self.writer.counts,
                 spool_bytes=lambda: self._spool.size,
                 timings=lambda: self.healthy_path.timings(),
@@ -214,6 +216,7 @@ class Application:
                 started_at=self.started_at,
             ),
             settings.server,
+            settings.auth,
         )
         self.proxy = ProxyServer(build_door(settings.server), self._ways())
         self._door: Door = build_door(settings.server)
@@ -304,6 +307,7 @@ class Application:
             Chore("quotas", 5.0, self.quotas.save),
             Chore("agents", beat, save_statuses),
             Chore("missed_reports", MISSED_SECONDS, self._missed.look),
+            Chore("audit_head", 3600.0, self.audit.note_head),
             Chore("learning", self.settings.learning.snapshot_interval, self._learning.save),
         ]
 

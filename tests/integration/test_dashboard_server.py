@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.dashboards import World, served
+from tests.dashboards import EVERYBODY_HERE, World, served
 from tests.troubles import NOT_HEALED
 
 from autonomous_healing import toon
@@ -181,6 +181,8 @@ async def test_the_description_names_every_route_and_what_it_answers() -> None:
             "/static/{name}",
             "/api/healing/trails/{trail_id}",
             "/api/agents/status/{agent_id}",
+            "/api/audit",
+            "/api/audit/verify",
         }
         == described
     )
@@ -277,14 +279,14 @@ async def test_alerts_are_filtered() -> None:
 async def test_a_port_that_is_taken_is_said_before_anything_starts() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        dashboard = Dashboard(World().rooms, ServerSettings(dashboard_port=port))
+        dashboard = Dashboard(World().rooms, ServerSettings(dashboard_port=port), EVERYBODY_HERE)
         with pytest.raises(PortTaken, match=str(port)) as refusal:
             await dashboard.serve()
     assert refusal.value.port == port
 
 
 async def test_serves_until_it_is_stopped_and_gives_the_port_back() -> None:
-    dashboard = Dashboard(World().rooms, ServerSettings(dashboard_port=0))
+    dashboard = Dashboard(World().rooms, ServerSettings(dashboard_port=0), EVERYBODY_HERE)
     dashboard.bind()
     port = dashboard.port
     assert port > 0
@@ -299,7 +301,7 @@ async def test_serves_until_it_is_stopped_and_gives_the_port_back() -> None:
 
 
 async def test_a_bound_dashboard_that_never_served_gives_the_port_back() -> None:
-    dashboard = Dashboard(World().rooms, ServerSettings(dashboard_port=0))
+    dashboard = Dashboard(World().rooms, ServerSettings(dashboard_port=0), EVERYBODY_HERE)
     dashboard.bind()
     port = dashboard.port
     await dashboard.stop()

@@ -15,15 +15,19 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin
 
+from autonomous_healing.dashboard import Dashboard
 from autonomous_healing.resilience import SystemClock
+
+
+def line_to(dashboard: Dashboard, **how: Any) -> connect:
+    """As a page of the dashboard opens it."""
+    own = f"127.0.0.1:{dashboard.port}"
+    return connect(f"ws://{own}/ws/health", proxy=None, origin=Origin(f"http://{own}"), **how)
 
 
 @asynccontextmanager
 async def listening(world: World, **how: Any) -> AsyncIterator[ClientConnection]:
-    async with (
-        served(world) as dashboard,
-        connect(f"ws://127.0.0.1:{dashboard.port}/ws/health", proxy=None, **how) as line,
-    ):
+    async with served(world) as dashboard, line_to(dashboard, **how) as line:
         yield line
 
 
@@ -128,8 +132,7 @@ async def test_one_who_does_not_read_is_let_go() -> None:
     small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     async with served(world) as dashboard:
         small.connect(("127.0.0.1", dashboard.port))
-        address = f"ws://127.0.0.1:{dashboard.port}/ws/health"
-        async with connect(address, proxy=None, sock=small, max_queue=1) as slow:
+        async with line_to(dashboard, sock=small, max_queue=1) as slow:
             await flood(world, 20_000)
             with pytest.raises(ConnectionClosed) as end:
                 await hear(slow, "never")
@@ -140,9 +143,8 @@ async def test_one_who_does_not_read_is_let_go() -> None:
 async def test_one_who_does_not_read_costs_the_others_nothing() -> None:
     world = World(clock=SystemClock())
     async with served(world) as dashboard:
-        address = f"ws://127.0.0.1:{dashboard.port}/ws/health"
-        deaf = await connect(address, proxy=None, max_queue=1, close_timeout=0.1)
-        async with connect(address, proxy=None) as quick:
+        deaf = await line_to(dashboard, max_queue=1, close_timeout=0.1)
+        async with line_to(dashboard) as quick:
             await hear(quick, "agents")
             for _ in range(300):
                 report = world.heal()
@@ -161,7 +163,7 @@ async def flood(world: World, reports: int) -> None:
 async def test_is_let_go_when_the_server_stops() -> None:
     world = World()
     async with served(world) as dashboard:
-        line = await connect(f"ws://127.0.0.1:{dashboard.port}/ws/health", proxy=None)
+        line = await line_to(dashboard)
         await hear(line, "agents")
         world.journal.close()
         await dashboard.stop()

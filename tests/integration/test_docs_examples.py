@@ -18,6 +18,7 @@ from tests.world import World
 from autonomous_healing.agents import MonitoringSettings
 from autonomous_healing.commands.demo_report import missed_targets
 from autonomous_healing.commands.start import banner
+from autonomous_healing.dashboard.routes import NEEDED
 from autonomous_healing.database import Database
 from autonomous_healing.drills import DrillReport, Stage
 from autonomous_healing.drills.twins import Fault, FaultKind
@@ -181,6 +182,10 @@ async def test_paths_of_both_ports_are_in_the_reference(product: Product) -> Non
 
     assert {path for path in lost["known"] if f"`{path}`" not in proxied} == set()
     assert set(described["paths"]) | {"/ws/health"} == shown_paths
+    shown_scopes = {row[0].strip("`"): row[1] for row in table_rows(text, "## The dashboard")}
+    needed = {route.partition(" ")[2]: scope.value for route, scope in NEEDED.items()}
+    assert needed.pop("/api/openapi.json") == "read"
+    assert shown_scopes == needed
     for path in (path.strip("`") for row in proxied for path in row.split(", ")):
         filled = re.sub(r"\{\w+\}", "1", path)
         assert (await product.ask(filled)).json().get("title") != "Unknown route", path
@@ -194,6 +199,7 @@ async def test_pages_say_where_the_dashboard_answers(product: Product) -> None:
         for address in re.findall(r"http://127\.0\.0\.1:8888(/[^\s'`>)]*)", file.read_text())
     }
     assert "/health-dashboard" in found
+    await eventually(lambda: product.application.database.away_since is None, 20)
     for path in found:
         assert (await product.look(path)).status in (200, 422), path
 

@@ -105,7 +105,7 @@ async def all_of_the_dashboard(product: Doors, answers: Iterable[Answer]) -> Asy
         yield path, f"{dict(got.headers)} {got.body!r}"
     async with (
         aiohttp.ClientSession() as session,
-        session.ws_connect(f"{product.dashboard}/ws/health") as socket,
+        session.ws_connect(f"{product.dashboard}/ws/health", origin=product.dashboard) as socket,
     ):
         yield "/ws/health", str((await socket.receive(5.0)).data)
 

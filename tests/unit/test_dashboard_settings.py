@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from autonomous_healing.dashboard import ServerSettings
-from autonomous_healing.dashboard.protection import accepted_hosts
+from autonomous_healing.dashboard.protection import own_hosts
 
 
 def test_listens_on_this_machine_only_unless_told_otherwise() -> None:
@@ -53,7 +53,10 @@ def test_what_cannot_be_is_refused(wrong: dict[str, object]) -> None:
         ServerSettings.model_validate(wrong)
 
 
-def test_the_public_name_is_one_that_is_answered_for() -> None:
-    settings = ServerSettings(host="192.0.2.7", public_url="https://status.example.org/health-dashboard")
-    hosts = accepted_hosts(settings)
-    assert {"192.0.2.7", "status.example.org", "localhost", "127.0.0.1", "::1"} == hosts
+def test_its_own_public_and_allowed_names_are_answered_for() -> None:
+    settings = ServerSettings(
+        host="192.0.2.7",
+        public_url="https://status.example.org:444/health-dashboard",
+        allowed_hosts=("product", "2001:db8::1"),
+    )
+    assert own_hosts(settings).names == {"192.0.2.7", "status.example.org", "product", "2001:db8::1"}

@@ -37,6 +37,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
                         "status": {"type": "integer"},
                         "detail": {"type": "string"},
                         "instance": {"type": "string"},
+                        "needed_scope": {"type": "string"},
                         "errors": {"type": "array", "items": {"type": "object"}},
                     },
                 }
@@ -71,7 +72,11 @@ def answer_errors_with_problems(app: FastAPI, new_id: NewId) -> None:
     @app.exception_handler(HTTPException)
     async def not_routed(request: Request, fault: HTTPException) -> Response:
         return _problem(
-            Problem(status=fault.status_code, detail=f"{request.method} {request.url.path}: {fault.detail}.")
+            Problem(
+                status=fault.status_code,
+                detail=f"{request.method} {request.url.path}: {fault.detail}.",
+                headers=fault.headers or {},
+            )
         )
 
     @app.exception_handler(RequestValidationError)
@@ -80,7 +85,11 @@ def answer_errors_with_problems(app: FastAPI, new_id: NewId) -> None:
             {"field": ".".join(str(part) for part in error["loc"]), "message": error["msg"]}
             for error in fault.errors()
         )
-        return _problem(Problem(status=422, detail="The query holds what is not known here.", errors=errors))
+        if any(error["type"] == "json_invalid" for error in fault.errors()):
+            return _problem(Problem(status=400, detail="The body is no JSON."))
+        return _problem(
+            Problem(status=422, detail="The request holds what is not known or cannot be.", errors=errors)
+        )
 
     @app.exception_handler(Exception)
     async def crashed(request: Request, bug: Exception) -> Response:
@@ -92,4 +101,9 @@ def answer_errors_with_problems(app: FastAPI, new_id: NewId) -> None:
 
 
 def _problem(problem: Problem) -> Response:
-    return Response(problem.document(), status_code=problem.status, media_type=problems.MEDIA_TYPE)
+    return Response(
+        problem.document(),
+        status_code=problem.status,
+        headers=dict(problem.headers),
+        media_type=problems.MEDIA_TYPE,
+    )

@@ -1,7 +1,8 @@
 """Errors as problem documents (RFC 9457), the same for people and programs."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 MEDIA_TYPE = "application/problem+json"
@@ -14,7 +15,9 @@ class Problem:
     status: int
     detail: str
     instance: str | None = None  #: "urn:incident:<id>" of an unexpected fault
-    errors: tuple[dict[str, str], ...] = ()  #: the fields at fault
+    needed_scope: str | None = None  #: what a token would have to allow
+    errors: tuple[Mapping[str, str], ...] = ()  #: the fields at fault
+    headers: Mapping[str, str] = field(default_factory=dict)  #: sent with it
 
     def document(self) -> bytes:
         """As it is sent; what does not apply is left out."""
@@ -24,6 +27,7 @@ class Problem:
             "status": self.status,
             "detail": self.detail,
             "instance": self.instance,
+            "needed_scope": self.needed_scope,
             "errors": self.errors,
         }
         return json.dumps({name: value for name, value in members.items() if value}).encode()
@@ -32,6 +36,14 @@ class Problem:
 class Refusal(Exception):
     """A request that is answered with a problem."""
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(
+        self, status: int, detail: str, *, field: str | None = None, retry_after: int | None = None
+    ) -> None:
+        """`field`: the one at fault, such as "body.reason"; `retry_after` in seconds."""
         super().__init__(detail)
-        self.problem = Problem(status=status, detail=detail)
+        self.problem = Problem(
+            status=status,
+            detail=detail,
+            errors=({"field": field, "message": detail},) if field else (),
+            headers={"Retry-After": str(retry_after)} if retry_after else {},
+        )

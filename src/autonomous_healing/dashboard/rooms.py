@@ -1,4 +1,4 @@
-"""What the dashboard looks at. It reads these rooms, and writes to none."""
+"""What the dashboard looks at. It reads these rooms, and writes to none but the audit log."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from autonomous_healing.endpoint_healing.observations import Timing
 from autonomous_healing.healing import Journal
 from autonomous_healing.learning import NestedLearner
 from autonomous_healing.resilience import Clock
+from autonomous_healing.safety.audit import AuditTrail
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +31,7 @@ class Rooms:
     web: WebChannel
     agents: Callable[[], Sequence[AgentStatus]]
     database: Database
+    audit: AuditTrail
     events: Callable[[], WriterCounts]  #: what became of all events so far
     spool_bytes: Callable[[], int]  #: events that wait on disk
     timings: Callable[[], Sequence[Timing]]  #: of good answers, by endpoint

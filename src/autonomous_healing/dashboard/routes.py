@@ -20,7 +20,9 @@ from autonomous_healing.dashboard.answers import (
     answer_errors_with_problems,
     table,
 )
+from autonomous_healing.dashboard.audit_routes import audit_routes
 from autonomous_healing.dashboard.files import static_files
+from autonomous_healing.dashboard.gate import add_all, describe, guard
 from autonomous_healing.dashboard.live import Client, Hub
 from autonomous_healing.dashboard.measures import Measures
 from autonomous_healing.dashboard.page import overview
@@ -36,6 +38,33 @@ from autonomous_healing.dashboard.views.listings import (
     StrategyListing,
 )
 from autonomous_healing.resilience import NewId
+from autonomous_healing.safety.audit import AuditTrail
+from autonomous_healing.safety.options import Scope
+
+#: What each route needs of its caller. A route that is not here is refused to everybody.
+NEEDED = {
+    "GET /": Scope.READ,
+    "GET /health-dashboard": Scope.READ,
+    "GET /static/{name}": Scope.READ,
+    "GET /livez": Scope.READ,
+    "GET /readyz": Scope.READ,
+    "GET /metrics": Scope.READ,
+    "GET /api/openapi.json": Scope.READ,
+    "GET /api/health": Scope.READ,
+    "GET /api/health/endpoints": Scope.READ,
+    "GET /api/health/alerts": Scope.READ,
+    "GET /api/healing/status": Scope.READ,
+    "GET /api/healing/trails/{trail_id}": Scope.READ,
+    "GET /api/healing/reports": Scope.READ,
+    "GET /api/healing/strategies": Scope.READ,
+    "GET /api/breakers": Scope.READ,
+    "GET /api/quota": Scope.READ,
+    "GET /api/agents/list": Scope.READ,
+    "GET /api/agents/status/{agent_id}": Scope.READ,
+    "GET /api/audit": Scope.READ,
+    "GET /api/audit/verify": Scope.READ,
+    "WS /ws/health": Scope.READ,
+}
 
 #: Seconds in which a slow browser may still hear why it is let go.
 PARTING_SECONDS = 5
@@ -56,14 +85,13 @@ class ReportQuery(TableQuery):
     cursor: UUID | None = Field(None, description="`next_cursor` of the page before.")
 
 
-def application(views: Views, hub: Hub, metrics: Measures, new_id: NewId) -> FastAPI:
+def application(views: Views, hub: Hub, metrics: Measures, audit: AuditTrail, new_id: NewId) -> FastAPI:
     app = FastAPI(
         title="autonomous-healing",
         version="1",
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
-        responses=PROBLEMS,
     )
     for router in (
         _pages(views),
@@ -72,14 +100,17 @@ def application(views: Views, hub: Hub, metrics: Measures, new_id: NewId) -> Fas
         _running(views),
         _metrics(metrics),
         _live(hub),
+        audit_routes(audit),
     ):
-        app.include_router(router)
+        add_all(app, router)
+    guard(app, NEEDED)
+    describe(app, NEEDED)
     answer_errors_with_problems(app, new_id)
     return app
 
 
 def _pages(views: Views) -> APIRouter:
-    router = APIRouter(tags=["pages"])
+    router = APIRouter(responses=PROBLEMS, tags=["pages"])
 
     @router.get("/", status_code=307, response_class=RedirectResponse)
     async def to_the_overview() -> str:
@@ -103,7 +134,7 @@ def _pages(views: Views) -> APIRouter:
 
 
 def _health(views: Views) -> APIRouter:
-    router = APIRouter(tags=["health"])
+    router = APIRouter(responses=PROBLEMS, tags=["health"])
 
     @router.get("/api/health")
     async def the_product_in_one_line() -> HealthSummary:
@@ -132,7 +163,7 @@ def _health(views: Views) -> APIRouter:
 
 
 def _healing(views: Views) -> APIRouter:
-    router = APIRouter(prefix="/api/healing", tags=["healing"])
+    router = APIRouter(responses=PROBLEMS, prefix="/api/healing", tags=["healing"])
 
     @router.get("/status")
     async def whether_healing_goes_on() -> HealingStatus:
@@ -163,7 +194,7 @@ def _healing(views: Views) -> APIRouter:
 
 
 def _running(views: Views) -> APIRouter:
-    router = APIRouter(prefix="/api", tags=["running"])
+    router = APIRouter(responses=PROBLEMS, prefix="/api", tags=["running"])
 
     @router.get("/breakers", response_model=BreakerListing, responses=TABLE)
     async def circuits_by_target(asked: Annotated[TableQuery, Query()], request: Request) -> Response:
@@ -188,7 +219,7 @@ def _running(views: Views) -> APIRouter:
 
 
 def _metrics(metrics: Measures) -> APIRouter:
-    router = APIRouter(tags=["metrics"])
+    router = APIRouter(responses=PROBLEMS, tags=["metrics"])
 
     @router.get("/metrics", response_class=Response)
     async def metrics_for_prometheus() -> Response:

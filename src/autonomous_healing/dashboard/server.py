@@ -18,6 +18,7 @@ from autonomous_healing.dashboard.routes import application
 from autonomous_healing.dashboard.tally import Tally
 from autonomous_healing.dashboard.views import Views, to_json
 from autonomous_healing.resilience import uuid7_from
+from autonomous_healing.safety import AuthSettings
 from autonomous_healing.wire import taking
 
 #: Bytes of one message that a client may send: it has only short words to say.
@@ -30,7 +31,7 @@ STALLED_SECONDS = 30
 class Dashboard:
     """Shows the rooms to browsers and programs. `run` follows what happens, `serve` answers."""
 
-    def __init__(self, rooms: Rooms, settings: ServerSettings) -> None:
+    def __init__(self, rooms: Rooms, settings: ServerSettings, auth: AuthSettings) -> None:
         tally = Tally()
         views = Views(rooms, tally)
         self._settings = settings
@@ -38,10 +39,11 @@ class Dashboard:
         self._socket: socket.socket | None = None
         self._serving: asyncio.Task[None] | None = None
         self._hub = Hub(views, tally, rooms.journal.follow("dashboard"), rooms.web, rooms.clock)
-        app = application(views, self._hub, Measures(views, tally), uuid7_from(rooms.clock))
+        new_id = uuid7_from(rooms.clock)
+        app = application(views, self._hub, Measures(views, tally), rooms.audit, new_id)
         self._server = _Embedded(
             Config(
-                Protection(app, settings),
+                Protection(app, settings, auth, rooms.clock),
                 lifespan="off",
                 log_config=None,
                 access_log=False,

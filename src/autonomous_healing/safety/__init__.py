@@ -1,5 +1,6 @@
 """What may be done by itself, and by whom. Knows no patient and no strategy, only actions and callers."""
 
+from autonomous_healing.safety.audit import AuditTrail
 from autonomous_healing.safety.guard import (
     Action,
     FailSafe,
@@ -9,9 +10,12 @@ from autonomous_healing.safety.guard import (
     Verdict,
 )
 from autonomous_healing.safety.options import AuthSettings, Mode, SafetySettings
+from autonomous_healing.safety.store import AuditStore
 
 __all__ = [
     "Action",
+    "AuditStore",
+    "AuditTrail",
     "AuthSettings",
     "FailSafe",
     "Guard",

@@ -33,6 +33,11 @@ class Entry:
     verdict: str  #: approved, needs_approval or denied
     details: Mapping[str, Plain]
 
+    @property
+    def written_at(self) -> str:
+        """The moment as it is hashed: in UTC, with microseconds."""
+        return self.at.astimezone(UTC).isoformat(timespec="microseconds")
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -85,7 +90,7 @@ def flaw_in(link: Link, before: Head) -> str | None:
 def _hash(seq: int, entry: Entry, prev_hash: str) -> str:
     row: Mapping[str, Plain] = {
         "seq": seq,
-        "at": entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "at": entry.written_at,
         "actor": entry.actor,
         "origin": entry.origin,
         "action": entry.action,

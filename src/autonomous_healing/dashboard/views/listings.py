@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from autonomous_healing.dashboard.views.audit import AuditRow
 from autonomous_healing.dashboard.views.healing import ReportRow, StrategyRow
 from autonomous_healing.dashboard.views.health import EndpointHealth
 from autonomous_healing.dashboard.views.running import AgentRow, BreakerRow, KeyRow, QuotaRow
@@ -52,3 +53,8 @@ class KeyListing(Listing):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AgentListing(Listing):
     agents: tuple[AgentRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditListing(Listing):
+    entries: tuple[AuditRow, ...]
