@@ -101,10 +101,27 @@ def test_data_comes_from_known_sources_only(tmp_path: Path, source: str, said: s
         ),
         ({"fred_api": {"mount": "fred"}}, "fred_api.mount: has an effect for kind raw only"),
         ({"fred_api": {"port": 0}}, "fred_api.port: has an effect for kind raw only"),
+        (
+            {"fred_api": {"cache": "shared"}},
+            "fred_api.cache: has an effect for kind raw only: copies of data are kept anyway",
+        ),
+        ({"shop": raw(stale_if_error=True)}, "shop.stale_if_error: has an effect with cache: shared only"),
+        (
+            {"shop": raw(while_revalidate=True)},
+            "shop.while_revalidate: has no effect on a raw source without cache: shared",
+        ),
     ],
 )
 def test_each_kind_has_settings_of_its_own(tmp_path: Path, changes: Mapping[str, object], said: str) -> None:
     assert told(tmp_path, changes) == [f"sources.{said}"]
+
+
+def test_a_bare_off_means_what_it_says(tmp_path: Path) -> None:
+    """YAML reads it as false."""
+    file = tmp_path / "config.yaml"
+    for word, mode in (("off", "off"), ('"off"', "off"), ("shared", "shared")):
+        file.write_text(f'sources: {{shop: {{kind: raw, hosts: ["https://a.example"], cache: {word}}}}}')
+        assert load_settings(file, {}).sources["shop"].cache == mode
 
 
 @pytest.mark.parametrize(
