@@ -69,11 +69,10 @@ class Lane(ABC):
             if age < copy.fresh:
                 self._reuse(exchange, asked, copy, age)
                 return True
-            if copy.while_revalidate and self._may_be_stale and path.has_just_expired(copy, age):
-                if _is_asked(question) or self._refresh(exchange, asked, copy):
-                    path.reuse_stale(question)
-                    self._answer_from(exchange, copy, age)
-                    return True
+            if copy.while_revalidate and self._gives_while_it_asks(exchange, asked, copy, age):
+                path.reuse_stale(question)
+                self._answer_from(exchange, copy, age)
+                return True
         elif copy is None and not question.looked and not path.may_begin(question):
             return False
         leader = question.leader
@@ -94,6 +93,12 @@ class Lane(ABC):
         self._answer_from(exchange, copy, age)
         if self.path.nearly_over(copy, age) and not _is_asked(asked.question):
             self._refresh(exchange, asked, copy)
+
+    def _gives_while_it_asks(self, exchange: wire.Exchange, asked: Asked, copy: Copy, age: float) -> bool:
+        """Whether a copy that has just expired may answer, a new one being on its way."""
+        if not (self._may_be_stale and self.path.has_just_expired(copy, age)):
+            return False
+        return _is_asked(asked.question) or self._refresh(exchange, asked, copy)
 
     def _answer_from(self, exchange: wire.Exchange, copy: Copy, age: float) -> None:
         """Its head is made once for each second of its age."""
