@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict, deque
 
 from autonomous_healing.endpoint_healing.admission import Admission
-from autonomous_healing.endpoint_healing.call import Failure, Trouble
+from autonomous_healing.endpoint_healing.call import Call, Failure, Trouble
 from autonomous_healing.endpoint_healing.codes import CALLER_ERROR, MISSING, THROTTLES, Blame, blame_for
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.health import HealthWindow
@@ -14,6 +14,17 @@ NOT_FOUND = 404
 
 #: Failures that may turn out to be the network's are taken back, so many at most.
 MOST_SUSPECTED = 1000
+
+
+def is_hasty(call: Call, seconds: float, soft_timeout: float) -> bool:
+    """Whether so many `seconds` are too few for silence to tell anything of the provider.
+
+    Its own timeout always tells; a caller's deadline never does; what was left of a healing tells from the
+    soft timeout on, by which an answer is usual.
+    """
+    if seconds >= call.endpoint.timeout:
+        return False
+    return call.hurried or seconds < soft_timeout
 
 
 class Blaming:

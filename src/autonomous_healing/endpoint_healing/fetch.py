@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autonomous_healing.endpoint_healing.admission import Admission, Refused
-from autonomous_healing.endpoint_healing.blame import Blaming
+from autonomous_healing.endpoint_healing.blame import Blaming, is_hasty
 from autonomous_healing.endpoint_healing.cache import ResponseCache
 from autonomous_healing.endpoint_healing.call import BadAnswer, Call, Failure, Finding, Response, Trouble
 from autonomous_healing.endpoint_healing.codes import FROZEN, MISSING, STALE, THROTTLES
@@ -296,7 +296,7 @@ class Fetcher:
         endpoint = call.endpoint
         if isinstance(outcome, Failure):
             self.catch_up()  # or failures in a row would have had good answers between them
-            hasty = self._is_haste(call, sent.seconds)
+            hasty = is_hasty(call, sent.seconds, self.soft_timeout(endpoint))
             outcome = replace(outcome, blame=self.blaming.count(outcome, sent.start, hasty=hasty))
             self.flows.of(endpoint, sent.host).record_failed(outcome)
             if outcome.finding and outcome.finding.true_at:
@@ -381,16 +381,6 @@ class Fetcher:
             message=str(refused),
             blame=refused.blame,
         )
-
-    def _is_haste(self, call: Call, seconds: float) -> bool:
-        """Whether `seconds` are too few for silence to tell anything of the provider.
-
-        Its own timeout always tells; a caller's deadline never does; what was left of a healing
-        tells from the soft timeout on, by which an answer is usual.
-        """
-        if seconds >= call.endpoint.timeout:
-            return False
-        return call.hurried or seconds < self.soft_timeout(call.endpoint)
 
 
 def _relayed(headers: Mapping[str, str], redaction: Redaction) -> dict[str, str]:
