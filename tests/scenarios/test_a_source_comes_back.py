@@ -131,6 +131,23 @@ async def test_probes_alone_bring_it_back_within_two_of_their_periods() -> None:
     assert world.is_in(BreakerState.CLOSED)
 
 
+async def test_no_probe_is_made_while_a_quota_is_spent() -> None:
+    quota = {"exchange_rate_api": {"quota": ({"window": "hour", "limit": 20},)}}
+    world = World(healing={"in_request_retries": 0}, sources=quota)
+    probe = Probe(endpoint=world.endpoint(PLACE), params={"base": "USD"}, timeout=10.0)
+    for _ in range(30):
+        await world.get(LATEST)
+    world.upstream.says("https", no_answer())
+    endpoint = world.endpoint(PLACE)
+    breaker = world.admission.breaker(endpoint, endpoint.source.hosts[0])
+    for _ in range(5):
+        breaker.record_failure("API.UNREACHABLE")
+    asked = len(world.upstream.asked)
+    assert await world.prober.probe(probe) is None
+    assert len(world.upstream.asked) == asked
+    assert breaker.would_allow_early()  # the trial is given back
+
+
 async def test_a_little_latency_more_is_no_reason_for_anything() -> None:
     world = SlowWorld()
     for number in range(200):
