@@ -219,23 +219,37 @@ async def as_process(
             await end_postgres(data_dir)
 
 
-async def run_to_end(*command: str, env: Mapping[str, str] | None = None) -> tuple[int, str]:
-    """Exit code and all that was written, of a command that is expected to end by itself."""
+async def run_to_end(*command: str, env: Mapping[str, str] | None = None, said: str = "") -> tuple[int, str]:
+    """Exit code and all that was written, of a command that is expected to end by itself.
+
+    `said`: on its standard input.
+    """
     started = await asyncio.create_subprocess_exec(
         *command,
         env=environment(env or {}),
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
         async with asyncio.timeout(START_SECONDS):
-            said, _ = await started.communicate()
+            written, _ = await started.communicate(said.encode())
     except TimeoutError:
         started.kill()
         await started.communicate()
         raise
     assert started.returncode is not None
-    return started.returncode, said.decode()
+    return started.returncode, written.decode()
+
+
+async def run_key_command(
+    settings: Settings, *words: str, env: Mapping[str, str], said: str = ""
+) -> tuple[int, str]:
+    """`autonomous-healing key ...` beside a product with these settings."""
+    program = str(Path(sys.executable).with_name("autonomous-healing"))
+    config = command_line(settings)[-1]
+    code, written = await run_to_end(program, "key", *words, "--config", config, env=env, said=said)
+    return code, written.strip()
 
 
 def command_line(settings: Settings, *arguments: str) -> tuple[str, ...]:

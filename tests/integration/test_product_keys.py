@@ -16,10 +16,10 @@ from tests.eventually import CLOCK, eventually
 from tests.integration.product import (
     Process,
     as_process,
-    command_line,
-    environment,
     keys_for,
     read_table,
+    run_key_command,
+    run_to_end,
     settings_for,
 )
 
@@ -56,22 +56,8 @@ class Shop:
 
     async def command(self, *words: str, said: str = "", **environ: str) -> tuple[int, str]:
         """Exit code and output of `autonomous-healing key ...`, with that on its standard input."""
-        config = command_line(self.settings)[-1]
-        with_config = () if words == ("encryption-key",) else ("--config", config)
-        started = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", "from autonomous_healing.commands import main; main()"),
-            *("key", *words, *with_config),
-            env=environment(
-                {VARIABLE: self.encryption_key, "PYTHONPATH": os.pathsep.join(sys.path), **environ}
-            ),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        async with asyncio.timeout(60.0):
-            out, _ = await started.communicate(said.encode())
-        assert started.returncode is not None
-        return started.returncode, out.decode().strip()
+        env = {VARIABLE: self.encryption_key, **environ}
+        return await run_key_command(self.settings, *words, env=env, said=said)
 
     def used(self) -> list[str]:
         """Keys that the provider was asked with, in order."""
@@ -206,9 +192,9 @@ async def test_what_cannot_be_done_is_said_and_changes_nothing(stage: Stage, ser
     assert "start the product" in told
 
 
-async def test_an_encryption_key_is_made(stage: Stage, server_home: Path) -> None:
-    shop = Shop(stage, server_home)
-    first, second = [await shop.command("encryption-key") for _ in range(2)]
+async def test_an_encryption_key_is_made() -> None:
+    program = str(Path(sys.executable).with_name("autonomous-healing"))
+    first, second = [await run_to_end(program, "key", "encryption-key") for _ in range(2)]
     assert first[0] == second[0] == 0
     assert first != second
     assert Cipher(first[1]).problem == ""

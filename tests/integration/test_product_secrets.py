@@ -1,13 +1,12 @@
 """The providers' keys go to the providers and nowhere else."""
 
-import os
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 from tests.eventually import CLOCK, eventually
-from tests.integration.product import Doors, as_process, read_table, settings_for
+from tests.integration.outputs import all_are_stored, all_of_the_dashboard, all_rows, written
+from tests.integration.product import as_process, settings_for
 
 from autonomous_healing.drills import KEYS, Answer, Clients, Planned, Stage, questions, write_scenario
 from autonomous_healing.drills.twins import Fault, FaultKind
@@ -46,7 +45,7 @@ async def test_no_key_shows_in_anything_that_a_run_leaves(stage: Stage, server_h
             ("banner", product.banner),
             ("log", product.said),
             *[(f"answer of the proxy to {one.planned.question.ask}", shown(one)) for one in answers],
-            *[answer async for answer in all_of_the_dashboard(product, answers)],
+            *[page async for page in all_of_the_dashboard(product, trails_of(answers))],
             *[row async for row in all_rows(Path(settings.database.data_dir))],
         ]
     told += [*written(server_home / "logs"), *written(server_home / "spool")]
@@ -91,42 +90,9 @@ def one_of_each(name: str, allow: str | None) -> list[Planned]:
     return [Planned(id=f"{name}-{source}", at=0.0, question=first[source], allow=allow) for source in KEYS]
 
 
+def trails_of(answers: list[Answer]) -> set[str]:
+    return {one.headers["healing-trail"] for one in answers if "healing-trail" in one.headers}
+
+
 def shown(answer: Answer) -> str:
     return f"{dict(answer.headers)} {answer.body!r}"
-
-
-async def all_of_the_dashboard(product: Doors, answers: Iterable[Answer]) -> AsyncIterator[tuple[str, str]]:
-    """Every page without a parameter, every trail, and the first words of the live socket."""
-    document = (await product.look("/api/openapi.json")).json()
-    paths = [path for path in document["paths"] if "{" not in path]
-    trails = {one.headers["healing-trail"] for one in answers if "healing-trail" in one.headers}
-    for path in [*paths, *(f"/api/healing/trails/{trail}" for trail in sorted(trails))]:
-        got = await product.look(path)
-        yield path, f"{dict(got.headers)} {got.body!r}"
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(f"{product.dashboard}/ws/health", origin=product.dashboard) as socket,
-    ):
-        yield "/ws/health", str((await socket.receive(5.0)).data)
-
-
-async def all_rows(data_dir: Path) -> AsyncIterator[tuple[str, str]]:
-    tables = await read_table(data_dir, "SELECT tablename FROM pg_tables WHERE schemaname = 'healing'")
-    for table in (row["tablename"] for row in tables):
-        for n, row in enumerate(
-            await read_table(data_dir, f'SELECT one::text AS text FROM "{table}" AS one')
-        ):
-            yield f"{table} {n}", row["text"]
-
-
-async def all_are_stored(product: Doors) -> bool:
-    metrics = (await product.look("/metrics")).body.decode()
-    health = (await product.look("/api/health")).json()
-    return "healing_db_spool_bytes 0.0" in metrics and health["storage"] == "postgres"
-
-
-def written(directory: Path) -> Iterator[tuple[str, str]]:
-    for folder, _, names in os.walk(directory):
-        for name in names:
-            file = Path(folder, name)
-            yield str(file), file.read_text(errors="replace")
