@@ -57,7 +57,7 @@ class Worker:
         house, clock = here.house, here.clock
         parts, endpoint = house.parts, house.endpoint(PLACE)
         key = parts.admission.limits(endpoint.source).keys.keys[0]
-        leases = Leases(lambda _: None, lambda *_: None, clock)
+        leases = Leases(lambda _: None, lambda *_: None, lambda _: None, clock)
         leases.granted(Lease(PLACE, 1, key.alias, UNLIMITED, clock.monotonic() + 60.0), key)
         path = LeasedPath(
             parts.fetcher,

@@ -1,8 +1,12 @@
 """A source is not asked for a while: its circuit is open, its quota spent, its keys at rest."""
 
+from urllib.parse import urlsplit
+
+import pytest
 from tests.world import TRUTH, World, json_of, said, tried
 
 from autonomous_healing.drills.twins import FaultKind
+from autonomous_healing.endpoint_healing.probe import Probe
 
 LATEST = "/api/exchange-rate/latest/USD"
 SERIES = "/api/fred/series?series_id=DGS10"
@@ -61,6 +65,73 @@ async def test_a_spent_quota_without_a_copy_names_the_moment_of_return() -> None
     assert (reply.status, reply.headers["Retry-After"]) == (503, "40")
     assert json_of(reply)["error_type"] == "rate_limit_429"
     assert tried(world.reports[0])["yahoo_alternate_endpoint"] == "failed"
+
+
+async def test_a_host_that_says_when_it_is_back_is_not_asked_before_by_anybody() -> None:
+    world = World()
+    world.upstream.says("https", said(429, "", retry_after="60"))
+    for n in range(20):
+        await world.get(f"/api/yahoo/chart/AAPL?range={n}d", healing_allow="exact")
+        await world.prober.probe(
+            Probe(endpoint=world.endpoint("yahoo_finance/quote"), params={"symbol": "SPY"}, timeout=5.0)
+        )
+    hosts = [urlsplit(one.url).netloc for one in world.upstream.asked]
+    assert sorted(hosts) == ["query1.finance.yahoo.com", "query2.finance.yahoo.com"]
+    world.upstream.says("https", TRUTH)
+    world.clock.pass_time(60.0)
+    assert (await world.get(CHART)).headers == {}
+
+
+async def test_when_every_key_is_refused_nobody_is_asked_until_one_returns() -> None:
+    world = World()
+    world.upstream.says("https", said(429, "", retry_after="60"))
+    for _ in range(20):
+        reply = await world.get(SERIES)
+        await world.prober.probe(
+            Probe(endpoint=world.endpoint("fred_api/observations"), params={"series_id": "GDP"}, timeout=5.0)
+        )
+    assert len(world.upstream.asked) == 2  # once with each key
+    assert (reply.status, reply.headers["Retry-After"]) == (503, "60")
+
+
+@pytest.mark.parametrize(
+    "wait", ["Mon, 02 Mar 2020 15:00:00 GMT", "-1", "1e9", "abc", "１２", "NaN", "", "99999999999999999999"]
+)
+async def test_no_hostile_wait_crashes_or_locks_for_longer_than_a_day(wait: str) -> None:
+    world = World(healing={"in_request_retries": 0})
+    world.upstream.says("https", said(429, "", retry_after=wait), said(429, "", retry_after=wait), TRUTH)
+    assert (await world.get(CHART)).status in (200, 429, 503)
+    world.clock.pass_time(86_401.0)
+    assert (await world.get(CHART)).status == 200
+
+
+async def test_what_an_answer_says_of_limits_is_learned_whatever_it_brings() -> None:
+    world = World(sources={"yahoo_finance": {"quota": ({"window": "minute", "limit": 100},)}})
+    ledger = world.admission.limits(world.endpoint("yahoo_finance/chart").source).ledger
+    for remaining, status in (("50", 500), ("30", 404), ("7", 200)):
+        limits = {"x_ratelimit_limit": "100", "x_ratelimit_remaining": remaining}
+        world.upstream.says("https", said(status, "", **limits))
+        await world.fetch(world.call("yahoo_finance/chart"))
+        assert [reading.remaining for reading in ledger.readings()] == [int(remaining)]
+
+
+async def test_a_probe_is_charged_as_one() -> None:
+    world = World(sources={"yahoo_finance": {"quota": ({"window": "day", "limit": 40},)}})
+    target = Probe(endpoint=world.endpoint("yahoo_finance/quote"), params={"symbol": "SPY"}, timeout=5.0)
+    for _ in range(5):
+        await world.prober.probe(target)
+        world.clock.pass_time(60.0)
+    assert len(world.upstream.asked) == 2  # a twentieth
+    assert (await world.get(CHART)).status == 200
+
+
+async def test_the_last_calls_of_a_quota_are_for_healing() -> None:
+    world = World(sources={"yahoo_finance": {"quota": ({"window": "day", "limit": 20},)}})
+    for n in range(19):
+        await world.get(f"/api/yahoo/chart/AAPL?range={n}d")
+    asked = len(world.upstream.asked)
+    await world.get("/api/yahoo/chart/AAPL?range=99d", healing_allow="exact")
+    assert (asked, len(world.upstream.asked)) == (19, 20)  # by way of the other host
 
 
 async def test_when_all_keys_rest_the_first_to_return_is_named() -> None:

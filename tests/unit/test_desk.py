@@ -17,7 +17,16 @@ from autonomous_healing.endpoint_healing.options import HealingSettings, SourceS
 from autonomous_healing.proxy.healing_proxy import PlainQuestions
 from autonomous_healing.resilience import uuid7_from
 from autonomous_healing.workers.desk import Desk
-from autonomous_healing.workers.messages import Again, AskLease, FromOwner, FromWorker, GiveBack, Kept, Seen
+from autonomous_healing.workers.messages import (
+    Again,
+    AskLease,
+    FromOwner,
+    FromWorker,
+    GiveBack,
+    Kept,
+    LimitsTold,
+    Seen,
+)
 
 LATEST, CHART, RAW = "exchange_rate_api/latest", "yahoo_finance/chart", "mine/"
 JSON = [(b"content-type", b"application/json")]
@@ -98,6 +107,15 @@ def test_a_lease_is_answered_to_the_one_who_asked() -> None:
     office = Office()
     office.take(AskLease("yahoo_finance/quote"))
     assert len(office.said) == 1
+
+
+def test_what_workers_are_told_of_limits_is_learned() -> None:
+    office = Office()
+    fields = {"x-ratelimit-limit-minute": "2000", "x-ratelimit-remaining-minute": "7"}
+    office.take(LimitsTold("yahoo_finance/quote", "", fields))
+    office.take(LimitsTold("nobody/knows", "", fields))
+    [reading] = office.parts.admission.limits(office.endpoints[CHART].source).ledger.readings()
+    assert reading.remaining == 7
 
 
 def test_a_copy_is_as_old_as_its_asking() -> None:

@@ -157,6 +157,42 @@ async def test_every_admission_is_charged_and_none_goes_beyond_the_quota(worlds:
     assert [one.used for one in ledger.readings()] == [2]
 
 
+async def test_what_a_head_says_of_limits_is_learned(worlds: list[World]) -> None:
+    one = await way(worlds, sources={"yahoo_finance": {"quota": ({"window": "minute", "limit": 100},)}})
+    ledger = one.world.admission.limits(one.call.endpoint.source).ledger
+    silent = answer(b"{}", "Content-Type: application/json", "Age: 3")
+    telling = answer(b"{}", "X-RateLimit-Limit: 100", "X-RateLimit-Remaining: 4", "Age: 3")
+    one.path.learn(one.question, KEYLESS, silent.head)
+    assert ledger.readings() == []
+    for _ in range(2):
+        one.path.learn(one.question, KEYLESS, telling.head)
+        assert [reading.remaining for reading in ledger.readings()] == [4]
+    assert one.known(silent) is False
+
+
+async def test_a_host_that_says_when_it_is_back_is_gone_round(worlds: list[World]) -> None:
+    one = await way(worlds)
+    ledger = one.world.admission.limits(one.call.endpoint.source).ledger
+    ledger.throttled("", "API.RATE_LIMITED", 30.0, one.question.target.host)
+    assert one.path.admit(one.question) is None
+    [other] = one.path.others(one.question)
+    assert one.path.admit(other) is KEYLESS
+    one.world.clock.pass_time(30.0)
+    assert one.path.others(one.question) == ()
+    assert one.path.admit(one.question) is KEYLESS
+
+
+async def test_a_question_that_costs_more_is_charged_for_it(worlds: list[World]) -> None:
+    weight = {"/chart": "symbol"}
+    quota = {"yahoo_finance": {"quota": ({"window": "minute", "limit": 10, "weight": weight},)}}
+    one = await way(worlds, sources=quota)
+    many = one.path.question(one.call.endpoint, {"symbol": "A,B,C"})
+    assert (one.question.weight, many.weight) == (1, 3)
+    assert one.path.admit(many) is KEYLESS
+    ledger = one.world.admission.limits(one.call.endpoint.source).ledger
+    assert [reading.used for reading in ledger.readings()] == [3]
+
+
 async def test_who_is_not_admitted_for_the_circuit_is_not_charged(worlds: list[World]) -> None:
     one = await way(worlds, sources={"yahoo_finance": {"quota": ({"window": "minute", "limit": 2},)}})
     for _ in range(5):

@@ -12,8 +12,8 @@ from autonomous_healing.endpoint_healing.keys import Key
 from autonomous_healing.endpoint_healing.options import HealingSettings
 from autonomous_healing.endpoint_healing.quota import QuotaLedger
 from autonomous_healing.endpoint_healing.quotas.options import QuotaWindowSettings
-from autonomous_healing.workers.leases import ASK_AGAIN, SECONDS, Leases, Lender, block_of
-from autonomous_healing.workers.messages import UNLIMITED, Lease
+from autonomous_healing.workers.leases import ASK_AGAIN, SECONDS, TELL_EVERY, Leases, Lender, block_of
+from autonomous_healing.workers.messages import UNLIMITED, Lease, LimitsTold
 
 YAHOO, FRED, ALPHA = "yahoo_finance/quote", "fred_api/series", "alpha_vantage/query"
 A_DAY = QuotaWindowSettings(window="day", limit=25)
@@ -53,7 +53,10 @@ class Borrower:
         self.clock = ManualClock()
         self.asked: list[str] = []
         self.returned: list[tuple[int, int]] = []
-        self.leases = Leases(self.asked.append, lambda *back: self.returned.append(back), self.clock)
+        self.told: list[LimitsTold] = []
+        self.leases = Leases(
+            self.asked.append, lambda *back: self.returned.append(back), self.told.append, self.clock
+        )
 
     def lend(self, calls: int, number: int = 1) -> None:
         lease = Lease(YAHOO, number, "", calls, self.clock.monotonic() + SECONDS)
@@ -197,6 +200,27 @@ def test_a_key_that_must_rest_withdraws_the_leases_on_it() -> None:
     assert owner.lender.withdrawn() == [FRED]
 
 
+def test_lending_from_one_key_does_not_withdraw_it_for_another_that_has_more_left() -> None:
+    owner = Owner(fred_api=(A_MINUTE.model_copy(update={"limit": 100}),))
+    aliases = set()
+    for _ in range(4):
+        lease = owner.lender.grant(FRED)
+        assert lease is not None
+        aliases.add(lease.alias)
+        owner.clock.pass_time(0.2)
+        assert owner.lender.withdrawn() == []
+    assert aliases == {"fred_api#1", "fred_api#2"}
+
+
+def test_a_host_that_rests_withdraws_the_leases_on_it() -> None:
+    owner = Owner()
+    owner.lender.grant(YAHOO)
+    source = owner.endpoints[YAHOO].source
+    owner.admission.limits(source).ledger.throttled("", RATE_LIMITED, 30.0, source.hosts[0])
+    assert owner.lender.withdrawn() == [YAHOO]
+    assert owner.lender.grant(YAHOO) is None
+
+
 def test_a_lease_that_has_ended_needs_no_withdrawing() -> None:
     owner = Owner()
     owner.lender.grant(YAHOO)
@@ -266,6 +290,32 @@ def test_a_new_lease_takes_the_place_of_the_old_one() -> None:
     worker.lend(5, number=2)
     assert worker.returned == [(1, 4)]
     assert worker.calls_made(10) == 5
+
+
+def test_a_call_that_costs_more_uses_more_of_a_lease() -> None:
+    worker = Borrower()
+    worker.lend(10)
+    assert [worker.leases.take(YAHOO, cost) is not None for cost in (4, 4, 4, 2, 1)] == [
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
+
+
+def test_what_answers_say_of_limits_is_told_now_and_then() -> None:
+    worker = Borrower()
+    for remaining in ("9", "8", "7"):
+        worker.leases.told(FRED, "fred_api#1", {"x-ratelimit-remaining": remaining})
+    worker.leases.told(FRED, "fred_api#2", {"x-ratelimit-remaining": "5"})
+    worker.clock.pass_time(TELL_EVERY)
+    worker.leases.told(FRED, "fred_api#1", {"x-ratelimit-remaining": "6"})
+    assert [(one.alias, one.fields["x-ratelimit-remaining"]) for one in worker.told] == [
+        ("fred_api#1", "9"),
+        ("fred_api#2", "5"),
+        ("fred_api#1", "6"),
+    ]
 
 
 def test_a_withdrawn_lease_allows_nothing() -> None:

@@ -33,6 +33,9 @@ JUDGED_AT_ONCE = 131_072
 #: Fields of an answer's head that may change what callers are told, or how long it may be kept.
 _TELLING = frozenset(name.encode() for name in RELAYED) | {b"content-type", b"content-encoding", b"age"}
 
+#: How the names of some fields begin that speak of limits; those of all others hold the word.
+_CREDITS = b"api-credits-"
+
 #: Stands for the key of a source that wants none.
 KEYLESS = Key("", "")
 
@@ -114,12 +117,13 @@ class HealthyPath:
         )
 
     def others(self, question: Question) -> tuple[Question, ...]:
-        """The same question at other hosts, while the circuit of the first is open.
+        """The same question at other hosts, while the circuit of the first is open, or its quota spent.
 
         None of them once that one may be tried again: the ordinary path does it, with one request.
         """
-        breaker, endpoint = question.target.breaker, question.endpoint
-        if breaker.is_closed or breaker.would_allow():
+        target, endpoint = question.target, question.endpoint
+        rests = self._admission.limits(endpoint.source).ledger.rests(target.host)
+        if (target.breaker.is_closed or target.breaker.would_allow()) and not rests:
             return ()
         if question.others is None:
             hosts = endpoint.source.hosts[1:]
@@ -191,6 +195,16 @@ class HealthyPath:
         whole = wire.Answer(head, copy.response.body)
         copy.still = answer.head, whole
         return whole
+
+    def learn(self, question: Question, key: Key, head: wire.AnswerHead) -> None:
+        """What a head says of limits, where it says anything."""
+        limits = _notes(head).limits
+        if limits:
+            self.learned(question.endpoint, key.alias, limits)
+
+    def learned(self, endpoint: Endpoint, alias: str, limits: Mapping[str, str]) -> None:
+        """Fields of an answer's head that may speak of limits; names in lower case."""
+        self._admission.limits(endpoint.source).ledger.learn(alias, limits, self.clock.now())
 
     def known(self, question: Question, answer: wire.Answer, start: float, now: float) -> Copy | None:
         """The kept copy, if this answer, asked for at `start`, is the same again and was judged just now."""
@@ -296,7 +310,25 @@ class HealthyPath:
 
 def telling(head: wire.AnswerHead) -> tuple[bytes, ...]:
     """What of a head matters; worked out once for each head."""
-    told: tuple[bytes, ...] | None = head.kept
-    if told is None:
-        told = head.kept = tuple([part for one in head.fields if one[0] in _TELLING for part in one])
-    return told
+    return _notes(head).told
+
+
+@dataclass(frozen=True, slots=True)
+class _Notes:
+    """What was worked out of a head."""
+
+    told: tuple[bytes, ...]
+    limits: Mapping[str, str]  #: fields that may speak of limits
+
+
+def _notes(head: wire.AnswerHead) -> _Notes:
+    notes: _Notes | None = head.kept
+    if notes is None:
+        told = tuple([part for one in head.fields if one[0] in _TELLING for part in one])
+        limits = {
+            name.decode(): value.decode("latin-1")
+            for name, value in head.fields
+            if b"limit" in name or name.startswith(_CREDITS)
+        }
+        notes = head.kept = _Notes(told, limits)
+    return notes

@@ -329,7 +329,7 @@ class QuotaLedger:
 
     def _reading(self, alias: str, window: Window, now: float) -> QuotaReading:
         known = window.limit < UNLIMITED
-        eta = window.eta(window.tally.rate(now), now) if known else None
+        eta = window.eta(window.rate(now), now) if known else None
         estimated = window.belief.estimated
         return QuotaReading(
             source=self.source,

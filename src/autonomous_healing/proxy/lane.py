@@ -251,6 +251,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
             self.came_late(answer)
             return
         path, question = self._lane.path, self._question
+        path.learn(question, self._key, answer.head)
         if answer.head.status == 304 and self._named is not None:
             answer = path.unchanged(self._named, answer)
         now = path.clock.monotonic()

@@ -12,7 +12,16 @@ from autonomous_healing.endpoint_healing.healthy_path import HealthyPath
 from autonomous_healing.proxy.healing_proxy import PlainQuestions
 from autonomous_healing.resilience import Clock
 from autonomous_healing.workers.leases import Lender
-from autonomous_healing.workers.messages import Again, AskLease, FromOwner, FromWorker, GiveBack, Kept, Seen
+from autonomous_healing.workers.messages import (
+    Again,
+    AskLease,
+    FromOwner,
+    FromWorker,
+    GiveBack,
+    Kept,
+    LimitsTold,
+    Seen,
+)
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +59,8 @@ class Desk:
                 self._count(self._endpoints[place], message)
             case Kept(place=place) if place in self._endpoints:
                 self._keep(self._endpoints[place], message)
+            case LimitsTold(place=place, alias=alias, fields=fields) if place in self._endpoints:
+                self._path.learned(self._endpoints[place], alias, fields)
             case Again(resource=resource, crc=crc, asked_at=asked_at):
                 self._cache.confirm(resource, crc, asked_at)
             case _:

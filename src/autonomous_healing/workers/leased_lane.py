@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from autonomous_healing import wire
 from autonomous_healing.endpoint_healing.cache import Copy, ResponseCache
 from autonomous_healing.endpoint_healing.call import Call, Response
+from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.fetch import Fetcher
 from autonomous_healing.endpoint_healing.healthy_path import HealthyPath, Question
 from autonomous_healing.endpoint_healing.keys import Key
@@ -56,6 +58,10 @@ class LeasedPath(HealthyPath):
         """The key to ask with; None without a lease, and where this process has calls enough under way."""
         target = question.target
         return self._leases.take(target.place, most_of(question.weight)) if target.flow.has_room() else None
+
+    def learned(self, endpoint: Endpoint, alias: str, limits: Mapping[str, str]) -> None:
+        """The owner counts."""
+        self._leases.told(endpoint.place, alias, limits)
 
     def remember(self, question: Question, answer: wire.Answer, response: Response, head: bytes) -> None:
         super().remember(question, answer, response, head)

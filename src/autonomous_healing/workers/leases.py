@@ -1,15 +1,15 @@
 """Leave to ask a source, lent by the one process that counts to those that ask."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from autonomous_healing.endpoint_healing.admission import Admission
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
-from autonomous_healing.endpoint_healing.keys import Key, NoKey
+from autonomous_healing.endpoint_healing.keys import Key, KeyState, NoKey
 from autonomous_healing.endpoint_healing.quota import QuotaLedger
 from autonomous_healing.resilience import Clock
-from autonomous_healing.workers.messages import UNLIMITED, Lease
+from autonomous_healing.workers.messages import UNLIMITED, Lease, LimitsTold
 
 #: How long a lease holds: so late at most a worker that hears nothing stops asking when a circuit opens.
 SECONDS = 1.0
@@ -25,6 +25,9 @@ _RETURN_SECONDS = 5.0
 
 #: Between two requests for a lease that is not granted.
 ASK_AGAIN = 0.1
+
+#: Between two words on the limits of one place and key.
+TELL_EVERY = 0.5
 
 
 def block_of(left: int | None, workers: int) -> int:
@@ -80,7 +83,7 @@ class Lender:
             grant.ledger.give_back(grant.alias, calls, grant.until)
 
     def withdrawn(self) -> list[str]:
-        """Places whose leases hold no longer since the last look: circuit not steady, or another key."""
+        """Places whose leases hold no longer since the last look: circuit not steady, key at rest."""
         now = self._clock.monotonic()
         gone: set[str] = set()
         for number, grant in list(self._grants.items()):
@@ -92,7 +95,15 @@ class Lender:
         return sorted(gone)
 
     def _holds(self, grant: _Grant) -> bool:
-        return self._key_for(self._endpoints[grant.place]) == grant.alias
+        """Whether its key may still be used; whether it still is the best one is not asked."""
+        endpoint = self._endpoints[grant.place]
+        host, limits = endpoint.source.hosts[0], self._admission.limits(endpoint.source)
+        if not self._admission.breaker(endpoint, host).is_steady:
+            return False
+        if not grant.alias:
+            return not limits.ledger.rests(host)
+        key, excluded = limits.keys.find(grant.alias), limits.keys.excluded(grant.alias)
+        return key is not None and key.state is KeyState.OK and endpoint.name not in excluded
 
     def _key_for(self, endpoint: Endpoint) -> str | None:
         """The alias of the key to ask with, empty where none is wanted; None where nobody may ask now."""
@@ -119,11 +130,17 @@ class Leases:
     """A worker's side: what it may ask for now."""
 
     def __init__(
-        self, ask: Callable[[str], None], give_back: Callable[[int, int], None], clock: Clock
+        self,
+        ask: Callable[[str], None],
+        give_back: Callable[[int, int], None],
+        tell: Callable[[LimitsTold], None],
+        clock: Clock,
     ) -> None:
         self._ask = ask
         self._give_back = give_back
+        self._tell = tell
         self._clock = clock
+        self._told_at: dict[tuple[str, str], float] = {}
         self._held: dict[str, _Held] = {}
         self._asked_at: dict[str, float] = {}
 
@@ -138,6 +155,13 @@ class Leases:
         if now >= held.renew_at or held.calls <= held.low:
             self._want(place, now)
         return held.key
+
+    def told(self, place: str, alias: str, fields: Mapping[str, str]) -> None:
+        """What an answer says of limits, for the owner who counts; once in a while is enough."""
+        now = self._clock.monotonic()
+        if now - self._told_at.get((place, alias), -math.inf) >= TELL_EVERY:
+            self._told_at[place, alias] = now
+            self._tell(LimitsTold(place, alias, dict(fields)))
 
     def granted(self, lease: Lease, key: Key) -> None:
         """In place of the one before."""

@@ -75,7 +75,17 @@ class Changed(msgspec.Struct, frozen=True, array_like=True, tag="changed"):
     resource: bytes
 
 
-FromWorker: TypeAlias = Hello | Ready | Alive | AskLease | GiveBack | Seen | Kept | Again | Changed
+class LimitsTold(msgspec.Struct, frozen=True, array_like=True, tag="limits_told"):
+    """What an answer of this place has said of limits, asked for with this key."""
+
+    place: str
+    alias: str  #: of the key; empty where the source wants none
+    fields: dict[str, str]
+
+
+FromWorker: TypeAlias = (
+    Hello | Ready | Alive | AskLease | GiveBack | Seen | Kept | Again | Changed | LimitsTold
+)
 
 
 class Configuration(msgspec.Struct, frozen=True, array_like=True, tag="configuration"):

@@ -91,7 +91,7 @@ class WorkerProcess:
         self._clock = clock
         self._sightings = Sightings()
         self._copies = Copies(channel.send, clock)
-        self._leases = Leases(self._ask, self._give_back, clock)
+        self._leases = Leases(self._ask, self._give_back, channel.send, clock)
         self._shared = build_shared_cache(duties.healing.cache, clock)
         self._shared.changed = lambda resource: channel.send(Changed(resource))
         parts, limits = duties.parts, duties.door.limits

@@ -37,15 +37,16 @@ _STRUCTURED = frozenset({"ratelimit", "ratelimit-policy"})
 _NUMBER = re.compile(r"(\d{1,12})(?:\s*[,;].*)?", re.ASCII)
 
 #: An item of a list of structured fields (RFC 9651): a name in quotes, a token or a number; its parameters.
+_KEY, _VALUE = r"[a-z*][\w.*-]*", r'(?:"[^"]*"|[^\s,;"]+)'
 _ITEM = re.compile(
     r'\s*(?:"([^"\\]{0,100})"|([A-Za-z*][\w.*-]{0,99}|\d{1,12}))\s*'
-    r'((?:;[^,;"]*(?:"[^"]*"[^,;"]*)*)*)(?:,|$)',
+    rf"((?:;\s*{_KEY}(?:={_VALUE})?\s*)*)(?:,|$)",
     re.ASCII,
 )
-_PARAMETER = re.compile(r';\s*([a-z]+)\s*=\s*(?:(\d{1,12})(?![\w.])|"([^"]*)")', re.ASCII)
+_PARAMETER = re.compile(rf';\s*({_KEY})=(?:(\d{{1,12}})(?![^\s;,])|"([^"]*)")', re.ASCII)
 
 #: Draft 07 had one dictionary instead: `limit=100, remaining=50, reset=5`.
-_PAIR = re.compile(r"\b(limit|remaining|reset)\s*=\s*(\d{1,12})(?![\w.])", re.ASCII)
+_PAIR = re.compile(r"\s*(limit|remaining|reset)=(\d{1,12})\s*", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,9 +111,11 @@ def _meaning(name: str) -> tuple[str, str] | None:
 def _structured(policies: str, limits: str) -> Iterator[Told]:
     """Joined by the names of policies; those that count anything but requests are left out."""
     quotas = dict(_items(policies))
-    if pairs := dict(_PAIR.findall(limits)):
-        quota = quotas.get(pairs.get("limit", ""), {})
-        yield _told(quota, pairs.get("limit"), pairs.get("remaining"), pairs.get("reset"))
+    pairs = [_PAIR.fullmatch(part) for part in limits.split(",")]
+    if all(pairs):
+        said = {pair[1]: pair[2] for pair in pairs if pair}
+        quota = quotas.get(said.get("limit", ""), {})
+        yield _told(quota, said.get("limit"), said.get("remaining"), said.get("reset"))
         return
     states = dict(_items(limits))
     for name in list(dict.fromkeys((*quotas, *states)))[:_MOST_POLICIES]:

@@ -97,9 +97,8 @@ class Tally:
                 return latest + self.seconds
         return math.inf
 
-    def rate(self, now: float) -> float:
-        """Calls a second of late: each weighs half as much after every tenth of the window."""
-        half_life = self.seconds / 10
+    def rate(self, now: float, half_life: float) -> float:
+        """Calls a second of late: each weighs half as much after so many seconds."""
         weighed: float = sum(one.count * 0.5 ** max(0.0, (now - one.last) / half_life) for one in self.slices)
         return weighed * math.log(2) / half_life
 

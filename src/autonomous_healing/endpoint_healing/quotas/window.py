@@ -161,6 +161,10 @@ class Window(ABC):
             self.rests[host] = Rest(until, code)
             self.first = -1
 
+    def rate(self, now: float) -> float:
+        """Calls a second of late, by the half-life of a tenth of the window (spec: section 10)."""
+        return self.tally.rate(now, self.seconds / 10)
+
     def rests_at(self, host: str, now: float) -> bool:
         rest = self._rest(host)
         return rest is not None and now < rest.until
@@ -173,7 +177,7 @@ class Window(ABC):
     def throttled(self, now: float) -> None:
         """The source has refused a call although there was room."""
         self.catch_up(now)
-        self.belief.throttled(self.used, now, self.seconds, pace=self.is_pace)
+        self.belief.throttled(self.used, now, self.seconds)
         self._begin_clean(now)
         self.catch_up(now)
 
