@@ -15,8 +15,10 @@ from autonomous_healing.dashboard import Dashboard, Rooms, ServerSettings
 from autonomous_healing.database import Database, DatabaseSettings
 from autonomous_healing.database.writer import WriterCounts
 from autonomous_healing.endpoint_healing.assembly import Mind, build_healer, build_parts
+from autonomous_healing.endpoint_healing.caching.memory import Memory
 from autonomous_healing.endpoint_healing.call import Call, FailedCall, Failure, Origin, Response
 from autonomous_healing.endpoint_healing.catalog import build_endpoints, default_sources
+from autonomous_healing.endpoint_healing.controls import Controls
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.fidelity import Fidelity, Policy
 from autonomous_healing.endpoint_healing.freshness import Sessions
@@ -46,13 +48,14 @@ class World:
     events: WriterCounts = NO_EVENTS
     sources: Mapping[str, SourceSettings] = field(default_factory=default_sources)
     timings: list[Timing] = field(default_factory=list)
+    secrets: Mapping[str, Sequence[str]] = field(default_factory=dict)
     database: Database = field(default_factory=lambda: Database(NOWHERE, ManualClock()))
 
     def __post_init__(self) -> None:
         clock, settings, sources = self.clock, HealingSettings(), self.sources
         self.new_id = uuid7_from(clock)
         self.endpoints = build_endpoints(sources)
-        parts = build_parts(self.endpoints, sources, {}, settings, Sessions(()), clock)
+        self.parts = parts = build_parts(self.endpoints, sources, self.secrets, settings, Sessions(()), clock)
         self.admission = parts.admission
         self.journal, self.web = Journal(), WebChannel()
         self.learner = NestedLearner(LearningSettings(), random.Random(1))
@@ -76,6 +79,7 @@ class World:
             agents=self._statuses,
             database=self.database,
             audit=AuditTrail(AuditStore(self.database)),
+            controls=Controls(self.endpoints, self.admission, parts.cache, Memory(100, 1_048_576), None),
             events=lambda: self.events,
             spool_bytes=lambda: 4096,
             timings=lambda: self.timings,

@@ -45,6 +45,7 @@ from autonomous_healing.endpoint_healing.caching.store import CacheStore
 from autonomous_healing.endpoint_healing.call import FailedCall
 from autonomous_healing.endpoint_healing.catalog import build_endpoints
 from autonomous_healing.endpoint_healing.circuit_store import CircuitStore
+from autonomous_healing.endpoint_healing.controls import Controls
 from autonomous_healing.endpoint_healing.freshness import MarketHours, Sessions
 from autonomous_healing.endpoint_healing.healthy_path import HealthyPath
 from autonomous_healing.endpoint_healing.kept_copies import KeptCopies
@@ -207,6 +208,13 @@ class Application:
                 agents=self.statuses,
                 database=self.database,
                 audit=self.audit,
+                controls=Controls(
+                    self.endpoints,
+                    self.parts.admission,
+                    self.parts.cache,
+                    self.shared_cache.memory,
+                    self._copies,
+                ),
                 events=lambda: self.writer.counts,
                 spool_bytes=lambda: self._spool.size,
                 timings=lambda: self.healthy_path.timings(),

@@ -18,10 +18,10 @@ from tests.visitors import (
     with_scope,
 )
 
-from autonomous_healing.dashboard.gate import names_of_routes
+from autonomous_healing.dashboard.gate import described, names_of_routes
 from autonomous_healing.dashboard.live import Hub
 from autonomous_healing.dashboard.measures import Measures
-from autonomous_healing.dashboard.routes import NEEDED, application
+from autonomous_healing.dashboard.routes import NEEDED, Acts, application
 from autonomous_healing.dashboard.tally import Tally
 from autonomous_healing.dashboard.views import Views
 from autonomous_healing.safety.access import HOLDS
@@ -63,7 +63,9 @@ def test_every_route_there_is_has_a_scope_and_every_scope_a_route(world: World) 
     tally = Tally()
     views = Views(world.rooms, tally)
     hub = Hub(views, tally, world.journal.follow("test"), world.web, world.clock)
-    app = application(views, hub, Measures(views, tally), world.rooms.audit, world.new_id)
+    rooms = world.rooms
+    acts = Acts(audit=rooms.audit, controls=rooms.controls, clock=rooms.clock)
+    app = application(views, hub, Measures(views, tally), acts, world.new_id)
 
     assert sorted(names_of_routes(app)) == ROUTES
     assert len(ROUTES) > 15
@@ -78,9 +80,10 @@ async def test_the_description_says_what_token_each_route_needs(world: World) ->
         for path, operations in document["paths"].items()
         for verb, operation in operations.items()
     }
-    wanted = {route: [{"token": [scope.value]}] for route, scope in NEEDED.items() if route in said}
+    needed = {described(route): scope for route, scope in NEEDED.items()}
+    wanted = {route: [{"token": [scope.value]}] for route, scope in needed.items() if route in said}
     assert said == wanted
-    assert set(NEEDED) - set(said) == {"GET /api/openapi.json", "WS /ws/health"}
+    assert set(needed) - set(said) == {"GET /api/openapi.json", "WS /ws/health"}
     assert document["components"]["securitySchemes"]["token"] == {"type": "http", "scheme": "bearer"}
 
 

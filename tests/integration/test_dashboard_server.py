@@ -25,6 +25,7 @@ TABLES = (
     "/api/healing/strategies",
     "/api/breakers",
     "/api/quota",
+    "/api/keys",
     "/api/agents/list",
 )
 
@@ -54,7 +55,7 @@ async def asking(world: World, **settings: Any) -> AsyncIterator[httpx2.AsyncCli
 
 def busy() -> World:
     """A world in which every table has rows."""
-    world = World()
+    world = World(secrets={"fred_api": ["a" * 32]})
     world.alerts.see(NOT_HEALED)
     world.agent("monitoring")
     series = world.endpoint("fred_api/series")
@@ -161,12 +162,25 @@ async def test_the_field_at_fault_is_named() -> None:
     assert [error["field"] for error in problem["errors"]] == ["query.level"]
 
 
-async def test_there_is_no_route_that_changes_anything() -> None:
+#: What changes the product.
+ACTS = {
+    *(
+        f"/api/targets/{{source}}/{{endpoint}}/{act}"
+        for act in ("drain", "force-open", "close", "pin", "release")
+    ),
+    *(f"/api/keys/{{source}}/{{alias}}/{act}" for act in ("quarantine", "release")),
+    "/api/cache/invalidate",
+}
+
+
+async def test_what_shows_something_changes_nothing() -> None:
     async with asking(World()) as client:
         answer = await client.post("/api/health/endpoints", json={})
         document = (await client.get("/api/openapi.json")).json()
     assert (answer.status_code, answer.headers["content-type"]) == (405, "application/problem+json")
-    assert {verb for path in document["paths"].values() for verb in path} == {"get"}
+    changing = {path for path, verbs in document["paths"].items() if set(verbs) != {"get"}}
+    assert changing == ACTS
+    assert [path for path in changing if "get" in document["paths"][path]] == []
 
 
 async def test_the_description_names_every_route_and_what_it_answers() -> None:
@@ -184,6 +198,7 @@ async def test_the_description_names_every_route_and_what_it_answers() -> None:
             "/api/audit",
             "/api/audit/verify",
         }
+        | ACTS
         == described
     )
     health = document["components"]["schemas"]["EndpointHealth"]

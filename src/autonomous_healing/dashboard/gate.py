@@ -1,6 +1,7 @@
 """What each route needs of its caller: looked at once the router has chosen it, before any of it runs."""
 
 import logging
+import re
 from collections.abc import Iterator, Mapping
 
 from fastapi import APIRouter, FastAPI
@@ -12,6 +13,9 @@ from autonomous_healing.safety.access import objection
 from autonomous_healing.safety.options import Scope
 
 log = logging.getLogger(__name__)
+
+#: In a path, what a parameter may hold: "{endpoint:path}".
+_CONVERTER = re.compile(r":\w+(?=})")
 
 #: "GET /api/health" or "WS /ws/health" -> what it needs. A HEAD needs what its GET does.
 Needed = Mapping[str, Scope]
@@ -62,12 +66,17 @@ def names_of_routes(app: FastAPI) -> Iterator[str]:
 
 def describe(app: FastAPI, needed: Needed) -> None:
     """Say in the OpenAPI document what token each route needs."""
-    document = app.openapi()
+    document, told = app.openapi(), {described(route): scope for route, scope in needed.items()}
     document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     for path, operations in document["paths"].items():
         for verb, operation in operations.items():
-            scope = needed.get(f"{verb.upper()} {path}")
+            scope = told.get(f"{verb.upper()} {path}")
             operation["security"] = [{"token": [scope.value] if scope else []}]
+
+
+def described(route: str) -> str:
+    """A route as OpenAPI writes it: what a parameter may hold is no part of its name."""
+    return _CONVERTER.sub("", route)
 
 
 def _single_routes(app: FastAPI) -> Iterator[Route | WebSocketRoute]:

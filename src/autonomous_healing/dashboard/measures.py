@@ -98,7 +98,7 @@ class Measures(Collector):
 
     def _retry_budgets(self) -> Metric:
         family = GaugeMetricFamily(
-            "healing_retry_budget_used", "Extra calls decided in the window of the budget.", labels=("source",)
+            "healing_retry_budget_used", "Extra calls decided in the budget's window.", labels=("source",)
         )
         for source, used in self._views.extra_calls():
             family.add_metric((source,), used)

@@ -9,6 +9,7 @@ from autonomous_healing.alerts import AlertManager, WebChannel
 from autonomous_healing.database import Database
 from autonomous_healing.database.writer import WriterCounts
 from autonomous_healing.endpoint_healing.admission import Admission
+from autonomous_healing.endpoint_healing.controls import Controls
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.healer import EndpointHealer
 from autonomous_healing.endpoint_healing.observations import Timing
@@ -32,6 +33,7 @@ class Rooms:
     agents: Callable[[], Sequence[AgentStatus]]
     database: Database
     audit: AuditTrail
+    controls: Controls
     events: Callable[[], WriterCounts]  #: what became of all events so far
     spool_bytes: Callable[[], int]  #: events that wait on disk
     timings: Callable[[], Sequence[Timing]]  #: of good answers, by endpoint

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 from autonomous_healing.alerts import AlertLevel
 from autonomous_healing.alerts.alert import AlertState
 from autonomous_healing.dashboard import measures
+from autonomous_healing.dashboard.actions import ActionDoor
 from autonomous_healing.dashboard.answers import (
     PROBLEMS,
     TABLE,
@@ -21,6 +23,7 @@ from autonomous_healing.dashboard.answers import (
     table,
 )
 from autonomous_healing.dashboard.audit_routes import audit_routes
+from autonomous_healing.dashboard.control_routes import control_routes
 from autonomous_healing.dashboard.files import static_files
 from autonomous_healing.dashboard.gate import add_all, describe, guard
 from autonomous_healing.dashboard.live import Client, Hub
@@ -33,11 +36,13 @@ from autonomous_healing.dashboard.views.listings import (
     AlertListing,
     BreakerListing,
     EndpointListing,
+    KeyListing,
     QuotaListing,
     ReportListing,
     StrategyListing,
 )
-from autonomous_healing.resilience import NewId
+from autonomous_healing.endpoint_healing.controls import Controls
+from autonomous_healing.resilience import Clock, NewId
 from autonomous_healing.safety.audit import AuditTrail
 from autonomous_healing.safety.options import Scope
 
@@ -59,6 +64,15 @@ NEEDED = {
     "GET /api/healing/strategies": Scope.READ,
     "GET /api/breakers": Scope.READ,
     "GET /api/quota": Scope.READ,
+    "GET /api/keys": Scope.READ,
+    "POST /api/targets/{source}/{endpoint:path}/drain": Scope.OPERATE,
+    "POST /api/targets/{source}/{endpoint:path}/pin": Scope.OPERATE,
+    "POST /api/targets/{source}/{endpoint:path}/force-open": Scope.OPERATE,
+    "POST /api/targets/{source}/{endpoint:path}/close": Scope.OPERATE,
+    "POST /api/targets/{source}/{endpoint:path}/release": Scope.OPERATE,
+    "POST /api/keys/{source}/{alias}/quarantine": Scope.ADMIN,
+    "POST /api/keys/{source}/{alias}/release": Scope.ADMIN,
+    "POST /api/cache/invalidate": Scope.OPERATE,
     "GET /api/agents/list": Scope.READ,
     "GET /api/agents/status/{agent_id}": Scope.READ,
     "GET /api/audit": Scope.READ,
@@ -85,7 +99,16 @@ class ReportQuery(TableQuery):
     cursor: UUID | None = Field(None, description="`next_cursor` of the page before.")
 
 
-def application(views: Views, hub: Hub, metrics: Measures, audit: AuditTrail, new_id: NewId) -> FastAPI:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Acts:
+    """What callers may do, and where it is written down."""
+
+    audit: AuditTrail
+    controls: Controls
+    clock: Clock
+
+
+def application(views: Views, hub: Hub, metrics: Measures, acts: Acts, new_id: NewId) -> FastAPI:
     app = FastAPI(
         title="autonomous-healing",
         version="1",
@@ -100,7 +123,8 @@ def application(views: Views, hub: Hub, metrics: Measures, audit: AuditTrail, ne
         _running(views),
         _metrics(metrics),
         _live(hub),
-        audit_routes(audit),
+        audit_routes(acts.audit),
+        control_routes(acts.controls, ActionDoor(acts.audit, acts.clock, new_id), acts.clock),
     ):
         add_all(app, router)
     guard(app, NEEDED)
@@ -203,6 +227,10 @@ def _running(views: Views) -> APIRouter:
     @router.get("/quota", response_model=QuotaListing, responses=TABLE)
     async def calls_in_each_limit(asked: Annotated[TableQuery, Query()], request: Request) -> Response:
         return table(views.quota(), asked, request)
+
+    @router.get("/keys", response_model=KeyListing, responses=TABLE)
+    async def keys_by_alias(asked: Annotated[TableQuery, Query()], request: Request) -> Response:
+        return table(views.keys(), asked, request)
 
     @router.get("/agents/list", response_model=AgentListing, responses=TABLE)
     async def all_agents(asked: Annotated[TableQuery, Query()], request: Request) -> Response:

@@ -14,7 +14,7 @@ from autonomous_healing.dashboard.measures import Measures
 from autonomous_healing.dashboard.options import ServerSettings
 from autonomous_healing.dashboard.protection import Protection
 from autonomous_healing.dashboard.rooms import Rooms
-from autonomous_healing.dashboard.routes import application
+from autonomous_healing.dashboard.routes import Acts, application
 from autonomous_healing.dashboard.tally import Tally
 from autonomous_healing.dashboard.views import Views, to_json
 from autonomous_healing.resilience import uuid7_from
@@ -40,7 +40,8 @@ class Dashboard:
         self._serving: asyncio.Task[None] | None = None
         self._hub = Hub(views, tally, rooms.journal.follow("dashboard"), rooms.web, rooms.clock)
         new_id = uuid7_from(rooms.clock)
-        app = application(views, self._hub, Measures(views, tally), rooms.audit, new_id)
+        acts = Acts(audit=rooms.audit, controls=rooms.controls, clock=rooms.clock)
+        app = application(views, self._hub, Measures(views, tally), acts, new_id)
         self._server = _Embedded(
             Config(
                 Protection(app, settings, auth, rooms.clock),
