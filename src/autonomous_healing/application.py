@@ -22,15 +22,13 @@ from autonomous_healing.agents import (
     MissedReports,
     MonitoringAgent,
     Orchestrator,
-    RecoveryWatch,
     ReportWriter,
     Worker,
     build_targets,
 )
 from autonomous_healing.agents.alerting import dead_agent
-from autonomous_healing.agents.key_alert import KeyAlert
-from autonomous_healing.agents.network_alert import NetworkAlert
 from autonomous_healing.agents.store import AgentStore
+from autonomous_healing.agents.watches import build_watches
 from autonomous_healing.alerts import AlertManager, AlertStore, LogChannel, WebChannel
 from autonomous_healing.dashboard import Dashboard, Rooms
 from autonomous_healing.database import Database, DatabaseAway, EventWriter, Spool
@@ -239,9 +237,7 @@ class Application:
             Background("observations", self._count_observations, clock),
             Background("dashboard_live", self.dashboard.run, clock),
             Background("punctuality", self.parts.fetcher.blaming.punctuality.run, clock),
-            RecoveryWatch(self.alerts, self.parts.admission, self.endpoints, clock),
-            NetworkAlert(self.alerts, self.parts.admission.circuits, clock),
-            KeyAlert(self.alerts, self.keys, settings.sources, clock),
+            *build_watches(self.alerts, self.parts, self.keys, settings.sources, clock),
             self._bookkeeper,
         )
 

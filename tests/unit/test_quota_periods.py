@@ -1,5 +1,6 @@
 """When a fixed window begins anew, by date, time of day and zone."""
 
+import zoneinfo
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
@@ -74,6 +75,14 @@ def test_days_in_new_york_have_23_24_or_25_hours(reset: str, at: str, hours: flo
 )
 def test_months_have_28_to_31_days(at: str, days: int) -> None:
     assert period_at(fixed("month"), unix(f"{at}T12:00")).seconds == days * 86_400
+
+
+def test_zones_are_known_on_a_machine_that_knows_none() -> None:
+    zoneinfo.reset_tzpath(())
+    try:
+        assert {ZoneInfo.no_cache(zone).key for zone in ZONES} == set(ZONES)
+    finally:
+        zoneinfo.reset_tzpath()
 
 
 def test_a_day_that_a_place_skips_is_no_window() -> None:
