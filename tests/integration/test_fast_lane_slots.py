@@ -1,13 +1,15 @@
 """The short way keeps to the slots of a host: it takes one where one is free, and gives each back."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from tests.clock import FlowingClock
 from tests.eventually import eventually
 from tests.lanes import WISH, Held, Street, request, said, street
-from tests.wire_origins import Asked, Cut, on_uvloop
+from tests.wire_origins import Asked, Cut, Said, on_uvloop
 
 from autonomous_healing.endpoint_healing.concurrency import Slots
 from autonomous_healing.resilience import BreakerState
@@ -21,7 +23,8 @@ CHART, CHARTS = "/api/yahoo/chart/AAPL?range=5d", "yahoo_finance/chart"
 ONCE = {"in_request_retries": 0}
 
 #: One call at a time.
-ALONE = {**ONCE, "concurrency": {"start": 1, "max": 1}}
+ONE: dict[str, Any] = {"start": 1, "max": 1}
+ALONE = {**ONCE, "concurrency": ONE}
 
 
 def slots(here: Street, place: str = PLACE) -> Slots:
@@ -130,53 +133,136 @@ async def test_what_is_late_holds_its_slot_until_it_comes_or_its_time_is_up(come
         await eventually(lambda: slots(here).in_flight == 0)
 
 
-@on_uvloop
-async def test_who_finds_no_slot_waits_for_one_on_the_ordinary_way() -> None:
-    async with street("exchange_rate_api", healing=ALONE) as here:
+@asynccontextmanager
+async def a_busy_street(**healing: Any) -> AsyncIterator[tuple[Street, Held]]:
+    """Its one slot is taken until its answer is let go."""
+    async with street("exchange_rate_api", healing={**ALONE, **healing}) as here:
         held = Held(good(here))
         here.provider.turns.append(held)
         first = asyncio.create_task(here.ask(LATEST))
         await eventually(held.has_come)
-        second = asyncio.create_task(here.ask(LATEST))
-        await eventually(lambda: here.house.proxy.handled)
+        try:
+            yield here, held
+        finally:
+            held.let_go()
+            await first
+            assert slots(here).in_flight == 0
+
+
+async def come(here: Street, *paths: str, **headers: Any) -> list["asyncio.Task[Said]"]:
+    """So many more clients, one after the other."""
+    clients = []
+    for path in paths:
+        before = here.house.server.in_flight
+        clients.append(asyncio.create_task(here.ask(path, **headers)))
+        await eventually(lambda: here.house.server.in_flight > before)  # noqa: B023
+    return clients
+
+
+@on_uvloop
+async def test_who_finds_no_slot_waits_for_one_on_the_short_way() -> None:
+    async with a_busy_street() as (here, held):
+        others = await come(here, PAIR, LATEST)
         assert len(here.origin.asked) == 1
         held.let_go()
-        assert [one.status for one in await asyncio.gather(first, second)] == [200, 200]
-        assert (len(here.origin.asked), slots(here).in_flight) == (2, 0)
+        told = await asyncio.gather(*others)
+        paths = [one.target.split(b"/")[3] for one in here.origin.asked]
+    assert [one.status for one in told] == [200, 200]
+    assert (paths, here.house.proxy.handled) == ([b"latest", b"pair", b"latest"], [])
 
 
 @on_uvloop
-async def test_who_waits_is_served_before_who_comes_later_on_the_short_way() -> None:
-    async with street("exchange_rate_api", healing=ALONE) as here:
-        held = Held(good(here))
-        here.provider.turns.append(held)
-        first = asyncio.create_task(here.ask(LATEST))
-        await eventually(held.has_come)
-        second = asyncio.create_task(here.ask(PAIR))
-        await eventually(lambda: here.house.proxy.handled)
+async def test_who_waits_for_long_does_so_on_the_ordinary_way() -> None:
+    async with a_busy_street() as (here, held):
+        [other] = await come(here, PAIR)
+        assert here.house.proxy.handled == []
+        await eventually(lambda: here.house.proxy.handled == [PAIR])
+        assert len(here.origin.asked) == 1
         held.let_go()
-        await first
-        third = asyncio.create_task(here.ask(LATEST))
-        await asyncio.gather(second, third)
-        paths = [one.target.split(b"/")[3] for one in here.origin.asked]
-    assert paths == [b"latest", b"pair", b"latest"]
+        assert (await other).status == 200
+
+
+@on_uvloop
+async def test_who_leaves_the_line_leaves_its_place_to_others() -> None:
+    async with a_busy_street(concurrency={**ONE, "queue": 1}) as (here, held):
+        async with here.house.line() as line:
+            await line.send(request(PAIR))
+            await eventually(lambda: here.house.server.in_flight == 2)
+        await eventually(lambda: here.house.server.in_flight == 1)
+        [other] = await come(here, LATEST)
+        held.let_go()
+        assert (await other).status == 200
+        assert [one.target.split(b"/")[3] for one in here.origin.asked] == [b"latest", b"latest"]
+        assert here.house.proxy.handled == []
+
+
+@on_uvloop
+async def test_who_finds_the_line_full_is_told_so() -> None:
+    async with a_busy_street(concurrency={**ONE, "queue": 1}) as (here, held):
+        [other] = await come(here, PAIR)
+        told = await here.ask("/api/exchange-rate/latest/EUR")
+        assert (told.status, told.all("retry-after")) == (503, ["1"])
+        held.let_go()
+        assert (await other).status == 200
+
+
+@on_uvloop
+async def test_who_waits_shares_the_call_that_another_has_begun() -> None:
+    async with a_busy_street(cache={"coalesce": True, "serve_fresh": False}) as (here, held):
+        again = Held(said(here.provider.truth(b"/v6/key/pair/USD/EUR")))
+        here.provider.turns.append(again)
+        others = await come(here, PAIR, PAIR, PAIR)
+        held.let_go()
+        await eventually(again.has_come)
+        again.let_go()
+        told = await asyncio.gather(*others)
+    assert [one.status for one in told] == [200] * 3
+    assert len(here.origin.asked) == 2
+
+
+@on_uvloop
+async def test_who_waits_gets_the_copy_that_has_come_meanwhile() -> None:
+    async with a_busy_street(cache={"coalesce": False, "serve_fresh": True}) as (here, held):
+        others = await come(here, LATEST, LATEST)
+        held.let_go()
+        told = await asyncio.gather(*others)
+    assert [one.status for one in told] == [200] * 2
+    assert len(here.origin.asked) == 1
+
+
+@on_uvloop
+async def test_a_circuit_that_opens_sends_those_who_wait_the_ordinary_way() -> None:
+    async with a_busy_street() as (here, held):
+        [other] = await come(here, PAIR)
+        for _ in range(5):
+            here.house.breaker("exchange_rate_api/pair").record_failure("API.SERVER_ERROR")
+        held.let_go()
+        assert (await other).status == 503
+        assert here.house.proxy.handled == [PAIR]
+
+
+@on_uvloop
+async def test_forty_who_wait_are_all_served() -> None:
+    async with a_busy_street() as (here, held):
+        bases = ("USD", "EUR", "GBP", "JPY", "CHF", "SEK", "NOK", "DKK", "AUD", "CAD")
+        paths = [f"/api/exchange-rate/pair/USD/{base}" for base in bases * 4]
+        others = [asyncio.create_task(here.ask(path)) for path in paths]
+        await eventually(lambda: here.house.server.in_flight == 41)
+        held.let_go()
+        told = await asyncio.gather(*others)
+    assert {one.status for one in told} == {200}
+    assert here.house.proxy.handled == []
 
 
 @on_uvloop
 async def test_who_can_wait_waits_until_callers_have_been_served() -> None:
-    async with street("exchange_rate_api", healing=ALONE) as here:
-        held = Held(good(here))
-        here.provider.turns.append(held)
-        first = asyncio.create_task(here.ask(LATEST))
-        await eventually(held.has_come)
-        batch = asyncio.create_task(here.ask("/api/exchange-rate/latest/EUR", priority="u=6"))
-        await eventually(lambda: len(here.house.proxy.handled) == 1)
-        caller = asyncio.create_task(here.ask(PAIR))
-        await eventually(lambda: len(here.house.proxy.handled) == 2)
+    async with a_busy_street() as (here, held):
+        batch = await come(here, "/api/exchange-rate/latest/EUR", priority="u=6")
+        caller = await come(here, PAIR)
         held.let_go()
-        told = await asyncio.gather(first, batch, caller)
+        told = await asyncio.gather(*batch, *caller)
         paths = [one.target.split(b"/")[3:] for one in here.origin.asked]
-    assert [one.status for one in told] == [200, 200, 200]
+    assert [one.status for one in told] == [200, 200]
     assert paths == [[b"latest", b"USD"], [b"pair", b"USD", b"EUR"], [b"latest", b"EUR"]]
 
 

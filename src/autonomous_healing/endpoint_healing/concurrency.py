@@ -1,7 +1,7 @@
 """Slots for calls to a host, and the line of those that wait for one, most urgent first."""
 
 import asyncio
-from collections import deque
+from typing import Protocol
 
 from autonomous_healing.endpoint_healing.flow_options import ConcurrencySettings
 from autonomous_healing.endpoint_healing.priority import Priority
@@ -35,6 +35,13 @@ class Line:
         raise Crowded("too many calls to this source wait already")
 
 
+class Waiter(Protocol):
+    """One who waits for a slot."""
+
+    def turn(self, *, granted: bool) -> None:
+        """The slot is taken for it already; or it has to go, for one who is more urgent."""
+
+
 class Slots(AdaptiveLimit):
     """Of one host.
 
@@ -49,7 +56,7 @@ class Slots(AdaptiveLimit):
         most = min(settings.max, connections)
         super().__init__(clock, start=settings.start, least=min(settings.min, most), most=most)
         self._line = line
-        self._waiting: tuple[deque[asyncio.Future[bool]], ...] = tuple(deque() for _ in Priority)
+        self._waiting: tuple[list[Waiter], ...] = tuple([] for _ in Priority)
         line.add(self)
 
     async def take(self, priority: Priority, seconds: float) -> None:
@@ -57,35 +64,43 @@ class Slots(AdaptiveLimit):
         if self.in_flight < self.limit:
             self.in_flight += 1
             return
-        self._line.make_room(priority)
-        turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting[priority].append(turn)
-        self._line.length += 1
+        waiter = _Awaited()
+        self.wait(waiter, priority)
         try:
-            await asyncio.wait({turn}, timeout=seconds)
+            await asyncio.wait({waiter.granted}, timeout=seconds)
         except asyncio.CancelledError:
-            if turn.done() and turn.result():
+            if waiter.granted.done() and waiter.granted.result():
                 self.give_back()  # its turn came in the moment in which it left
             raise
         finally:
-            if not turn.done():
-                self._waiting[priority].remove(turn)
-                self._line.length -= 1
-        if not turn.done():
+            if not waiter.granted.done():
+                self.leave(waiter, priority)
+        if not waiter.granted.done():
             raise Crowded(f"no call to this host ended within {seconds:.1f}s")
-        if not turn.result():
+        if not waiter.granted.result():
             raise Crowded("more urgent calls to this source wait")
+
+    def wait(self, waiter: Waiter, priority: Priority) -> None:
+        """Have it called when its turn comes. Raises `Crowded`."""
+        self._line.make_room(priority)
+        self._waiting[priority].append(waiter)
+        self._line.length += 1
+
+    def leave(self, waiter: Waiter, priority: Priority) -> None:
+        """It waits no longer."""
+        self._waiting[priority].remove(waiter)
+        self._line.length -= 1
 
     def give_back(self) -> None:
         """A call has ended, whatever came of it."""
         self.in_flight -= 1
         if self._line.length:
-            self._call_next()
+            self.call_next()
 
     def count_good(self, count: int = 1) -> None:
         super().count_good(count)
         if self._line.length:
-            self._call_next()
+            self.call_next()
 
     def send_away(self, priority: Priority) -> bool:
         """The last of those that wait with this priority; False where there is none."""
@@ -93,12 +108,23 @@ class Slots(AdaptiveLimit):
         if not waiting:
             return False
         self._line.length -= 1
-        waiting.pop().set_result(False)
+        waiting.pop().turn(granted=False)
         return True
 
-    def _call_next(self) -> None:
+    def call_next(self) -> None:
+        """Those whose turn it is."""
         for waiting in self._waiting:
             while waiting and self.in_flight < self.limit:
                 self.in_flight += 1
                 self._line.length -= 1
-                waiting.popleft().set_result(True)
+                waiting.pop(0).turn(granted=True)
+
+
+class _Awaited:
+    """A task that waits."""
+
+    def __init__(self) -> None:
+        self.granted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    def turn(self, *, granted: bool) -> None:
+        self.granted.set_result(granted)

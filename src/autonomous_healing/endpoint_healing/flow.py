@@ -59,6 +59,12 @@ class Flow:
             return False
         return not (self.rests_until and self._rest())
 
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing but a slot is missing."""
+        slots = self.slots
+        return slots.in_flight >= slots.limit and not (self.shedding.active or self.rests_until)
+
     async def enter(self, priority: Priority, seconds: float, *, trial: bool = False) -> None:
         """A slot, now or within `seconds`. Raises `Refused`. The trial of a circuit waits for nobody."""
         if wait := self._rest():

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from autonomous_healing import wire
 from autonomous_healing.endpoint_healing.cache import Copy
 from autonomous_healing.endpoint_healing.call import Call, Response
+from autonomous_healing.endpoint_healing.concurrency import Crowded
 from autonomous_healing.endpoint_healing.fetch import Fetcher, Sent
 from autonomous_healing.endpoint_healing.health import FELT_ERROR
 from autonomous_healing.endpoint_healing.healthy_path import Healed, HealthyPath, Question
@@ -18,6 +19,7 @@ from autonomous_healing.proxy.crowd import Crowd
 from autonomous_healing.proxy.healing_proxy import HealingProxy
 from autonomous_healing.proxy.lane import Asked, Lane, PlainAttempt
 from autonomous_healing.proxy.provenance import Reply
+from autonomous_healing.proxy.standing import Standing
 from autonomous_healing.proxy.wire_form import wire_head
 
 #: Begins to tell what came of a first attempt; not earlier, or who leaves at once would leave it unawaited.
@@ -38,7 +40,9 @@ class FastLane(Lane):
         purpose = Purpose.FIRST if crowd is None else Purpose.PREFETCH
         key = self.path.admit(question, purpose)
         if key is None:
-            return crowd is None and self._take_detour(exchange, asked, copy)
+            return crowd is None and (
+                self._take_detour(exchange, asked, copy) or self._stand_in_line(exchange, asked)
+            )
         attempt = FirstAttempt(self, exchange, asked, key, self._loop.time(), copy, crowd=crowd)
         question.route.connections.ask(attempt)
         return True
@@ -55,6 +59,17 @@ class FastLane(Lane):
         if healed is not None:
             exchange.respond(healed.head, healed.body)
         return healed is not None
+
+    def _stand_in_line(self, exchange: wire.Exchange, asked: Asked) -> bool:
+        """Where only a slot is missing."""
+        target = asked.question.target
+        if not (target.breaker.is_steady and target.flow.is_full):
+            return False
+        try:
+            Standing(self, exchange, asked)
+        except Crowded:
+            return False
+        return True
 
     def reply(self, exchange: wire.Exchange, question: Question, reply: Reply) -> None:
         """Answer, and keep for the next who ask the same what may be said again."""

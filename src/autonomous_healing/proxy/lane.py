@@ -246,7 +246,12 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
             slots.give_back()
 
     def answered(self, answer: wire.Answer) -> None:
-        self._give_back()
+        try:
+            self._make_use_of(answer)
+        finally:  # whoever is next finds the copy that was kept of it
+            self._give_back()
+
+    def _make_use_of(self, answer: wire.Answer) -> None:
         if self._given_up:
             self.came_late(answer)
             return
