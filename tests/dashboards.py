@@ -79,7 +79,7 @@ class World:
             agents=self._statuses,
             database=self.database,
             audit=AuditTrail(AuditStore(self.database)),
-            controls=Controls(self.endpoints, self.admission, parts.cache, Memory(100, 1_048_576), None),
+            controls=Controls(parts, Memory(100, 1_048_576), None),
             events=lambda: self.events,
             spool_bytes=lambda: 4096,
             timings=lambda: self.timings,

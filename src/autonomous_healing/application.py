@@ -50,6 +50,7 @@ from autonomous_healing.endpoint_healing.kept_copies import KeptCopies
 from autonomous_healing.endpoint_healing.limits_store import build_books
 from autonomous_healing.endpoint_healing.observations import CountedSoon
 from autonomous_healing.endpoint_healing.probe import Prober
+from autonomous_healing.endpoint_healing.remembrance import Remembrance
 from autonomous_healing.endpoint_healing.rollups import Rollups
 from autonomous_healing.endpoint_healing.store import EndpointStore
 from autonomous_healing.healing import Journal
@@ -125,7 +126,6 @@ class Application:
         self._stack.callback(self._spool.close)
         self.writer = EventWriter(self.database, self._spool, self._clock, options.queue_max)
         self.store = EndpointStore(self.database, self._clock)
-        self._circuit_store = CircuitStore(self.database, self._clock)
         self._cache_store = CacheStore(self.database, self._clock)
         self.audit = AuditTrail(AuditStore(self.database))
         self.journal = Journal()
@@ -148,7 +148,14 @@ class Application:
         guard = Guard(settings.safety, FailSafe(settings.safety.mode))
         self.learner = NestedLearner(settings.learning, random.Random(self._rng.random()))
         mind = Mind(guard=guard, learner=self.learner, learning=settings.learning)
-        self._rollups = Rollups(self.database, self.endpoints, self.parts.admission.window, clock)
+        admission = self.parts.admission
+        self._remembrance = Remembrance(
+            self.endpoints,
+            admission,
+            self.store,
+            CircuitStore(self.database, clock),
+            Rollups(self.database, self.endpoints, admission.window, clock),
+        )
         keep = settings.healing.cache.persist
         store = self._cache_store
         self.shared_cache = build_shared_cache(settings.healing.cache, clock, store if keep else None)
@@ -206,13 +213,7 @@ class Application:
                 agents=self.statuses,
                 database=self.database,
                 audit=self.audit,
-                controls=Controls(
-                    self.endpoints,
-                    self.parts.admission,
-                    self.parts.cache,
-                    self.shared_cache.memory,
-                    self._copies,
-                ),
+                controls=Controls(self.parts, self.shared_cache.memory, self._copies),
                 events=lambda: self.writer.counts,
                 spool_bytes=lambda: self._spool.size,
                 timings=lambda: self.healthy_path.timings(),
@@ -293,7 +294,7 @@ class Application:
         self.alerts.see(dead_agent(agent, self._clock.now()))
 
     def _chores(self) -> list[Chore]:
-        agents = AgentStore(self.database)
+        agents, memory = AgentStore(self.database), self._remembrance
         beat = self.settings.supervision.heartbeat
 
         async def save_statuses() -> None:
@@ -302,11 +303,11 @@ class Application:
         return [
             Chore("recall", 1.0, self._recall),
             Chore("alerts", 1.0, self._save_alerts),
-            Chore("health", 10.0, self._save_health),
+            Chore("health", 10.0, memory.save_health),
             *([Chore("copies", 1.0, self._copies.flush)] if self._copies else []),
-            Chore("metrics", 60.0, self._rollups.save),
-            Chore("metrics_pruned", 3600.0, self._rollups.prune),
-            Chore("breakers", 5.0, self._save_breakers),
+            Chore("metrics", 60.0, memory.rollups.save),
+            Chore("metrics_pruned", 3600.0, memory.rollups.prune),
+            Chore("breakers", 5.0, memory.save_circuits),
             Chore("keys", 5.0, self.keys.sync),
             Chore("quotas", 5.0, self.quotas.save),
             Chore("agents", beat, save_statuses),
@@ -385,24 +386,11 @@ class Application:
         await self.keys.sync()
         await self.quotas.recall()
         await self._learning.load()
-        await self._rollups.load()
-        alerts, health = await self._alert_store.load_open(), await self.store.load_health()
-        breakers = await self._circuit_store.load()
-        self.alerts.restore(alerts)
-        for endpoint in self.endpoints:
-            if known := health.get((endpoint.source.id, endpoint.name)):
-                self.parts.admission.window(endpoint).restore(known)
-        self.parts.admission.circuits.restore(breakers, self.endpoints)
+        await self._remembrance.load()
+        self.alerts.restore(await self._alert_store.load_open())
         self._recalled = True
 
     async def _save_alerts(self) -> None:
         if changed := self.alerts.changed():
             await self._alert_store.save(changed)
             self.alerts.mark_saved(changed)
-
-    async def _save_health(self) -> None:
-        windows = [(one, self.parts.admission.window(one)) for one in self.endpoints]
-        await self.store.save_health((one, window.read()) for one, window in windows if window.seen)
-
-    async def _save_breakers(self) -> None:
-        await self._circuit_store.save(self.parts.admission.circuits.memories())

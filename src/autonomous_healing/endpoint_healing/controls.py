@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from autonomous_healing.endpoint_healing.admission import Admission
-from autonomous_healing.endpoint_healing.cache import ResponseCache
+from autonomous_healing.endpoint_healing.assembly import EndpointParts
 from autonomous_healing.endpoint_healing.caching.memory import Memory
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.kept_copies import KeptCopies
@@ -18,18 +17,11 @@ class UnknownTarget(LookupError):
 class Controls:
     """Each act is carried out at once; who may do it, and that it is written down, is decided elsewhere."""
 
-    def __init__(
-        self,
-        endpoints: Sequence[Endpoint],
-        admission: Admission,
-        cache: ResponseCache,
-        raw: Memory,
-        kept: KeptCopies | None,
-    ) -> None:
+    def __init__(self, parts: EndpointParts, raw: Memory, kept: KeptCopies | None) -> None:
         """`raw`: answers of raw sources; `kept`: the second layer, where there is one."""
-        self._endpoints = tuple(endpoints)
-        self._admission = admission
-        self._cache = cache
+        self._endpoints = parts.endpoints
+        self._admission = parts.admission
+        self._cache = parts.cache
         self._raw = raw
         self._kept = kept
 
