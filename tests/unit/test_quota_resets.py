@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.clock import WallClock
 
@@ -127,6 +127,19 @@ def test_a_clock_that_is_set_back_locks_for_no_longer_than_that() -> None:
     assert demand.ask() == 25
 
 
+def test_what_was_lent_beyond_a_reset_counts_after_it_and_may_be_given_back() -> None:
+    demand = Demand(WallClock("2026-03-03T04:59:59.500"), A_DAY)
+    now, until = demand.clock.monotonic(), demand.clock.monotonic() + 1.0
+    demand.ledger.charge_block("", 3, now + 0.25)
+    demand.ledger.charge_block("", 4, until)
+    demand.clock.pass_time(0.75)
+    assert [one.used for one in demand.ledger.readings()] == [4]
+    demand.ledger.give_back("", 2, now + 0.25)  # of the day before
+    demand.ledger.give_back("", 1, until)
+    assert [one.used for one in demand.ledger.readings()] == [3]
+    assert demand.ask() == 22
+
+
 def test_a_minute_that_is_set_back_by_an_hour_lasts_no_hour() -> None:
     demand = Demand(WallClock("2026-03-03T04:00:10"), A_MINUTE)
     assert demand.ask() == 5
@@ -202,6 +215,7 @@ Events = st.lists(
 
 
 @given(Events, st.sampled_from((A_DAY, A_MONTH, A_MINUTE)))
+@example([(0.0, -HOUR, 1), (1.0, 0.0, 5)], A_MINUTE)
 def test_no_jumps_bring_more_than_the_limit(
     events: list[tuple[float, float, int]], window: QuotaWindowSettings
 ) -> None:

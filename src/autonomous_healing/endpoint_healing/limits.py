@@ -57,12 +57,15 @@ class SourceLimits:
     def _other(
         self, endpoint_name: str, key: Key, weight: Weight, purpose: Purpose, spent: QuotaSpent
     ) -> Key:
-        """The key with the largest share left beside `key`: if it has no room, none has."""
+        """The key with the largest share left beside `key`: where it has no room, hardly any has."""
         try:
             other = self.keys.choose(endpoint_name, exclude=key.alias)
         except NoKey:
             raise spent from None
         if other is None:
             raise spent
-        self.ledger.charge(other.alias, weight, purpose)
+        try:
+            self.ledger.charge(other.alias, weight, purpose)
+        except QuotaSpent as again:
+            raise min(spent, again, key=lambda one: one.retry_after) from None
         return other

@@ -38,7 +38,6 @@ PRECIOUS_SECONDS, PRECIOUS_LIMIT = 86_400.0, 100
 #: Windows that are learned for one key at most, and seconds without a word of one until it is forgotten.
 MOST_LEARNED, LEARNED_SECONDS = 4, 86_400.0
 
-
 #: Looking a member of an enumeration up takes as long as counting.
 _FIRST = Purpose.FIRST
 
@@ -50,10 +49,10 @@ class _Account:
     alias: str
     windows: list[Window]
     precious: bool  #: each of its calls is written down before it is made
-    learned: dict[str, float] = field(
-        default_factory=dict
-    )  #: names of windows, and when they were heard of last
-    written: dict[str, tuple[object, ...]] = field(default_factory=dict)  #: states that were written down
+    #: Names of windows that nobody has declared, and when they were heard of last.
+    learned: dict[str, float] = field(default_factory=dict)
+    #: States of windows that were written down at once.
+    written: dict[str, tuple[object, ...]] = field(default_factory=dict)
 
 
 class QuotaLedger:
@@ -177,10 +176,13 @@ class QuotaLedger:
         now = self._clock.monotonic()
         return account is not None and any(window.rests_at(host, now) for window in account.windows)
 
-    def left(self, alias: str = "") -> int | None:
-        """First attempts for which there is room now; None where nothing limits them."""
-        known = [window for window in self._caught_up(alias) if window.limit < UNLIMITED or window.rests]
-        return min((max(0, window.first - window.used) for window in known), default=None)
+    def left(self, alias: str = "", host: str = "") -> int | None:
+        """First attempts for which there is room now at that host; None where nothing limits them."""
+        windows, now = self._caught_up(alias), self._clock.monotonic()
+        if any(window.rests_at(host, now) for window in windows):
+            return 0
+        rooms = [one.rooms[_FIRST] - one.used for one in windows if one.limit < UNLIMITED]
+        return max(0, min(rooms)) if rooms else None
 
     def charge_block(self, alias: str, count: int, until: float) -> None:
         """Count calls that others will have made by then, for which `left` has found room."""
@@ -302,7 +304,8 @@ class QuotaLedger:
         """Of which window the source speaks: by its length, else by its limit, else by what is left of it."""
         seconds = told.seconds
         if seconds is None:
-            alike = [one for one in account.windows if one.speaks_of(told.limit, told.resets_in)]
+            said = told.limit
+            alike = [one for one in account.windows if said and one.speaks_of(said, told.resets_in)]
             if alike:
                 return min(alike, key=lambda window: window.seconds)
             if told.resets_in is None:

@@ -65,7 +65,7 @@ class Lender:
         if endpoint is None or alias is None:
             return None
         ledger = self._admission.limits(endpoint.source).ledger
-        left = ledger.left(alias)
+        left = ledger.left(alias, "" if alias else endpoint.source.hosts[0])
         calls = block_of(left, self._workers)
         if calls < 1:
             return None

@@ -13,6 +13,9 @@ from autonomous_healing.endpoint_healing.quotas.window import Window
 #: A period that an earlier run wrote down may end so much later than one of ours: clocks were set meanwhile.
 _ASTRAY = 3600.0
 
+#: Seconds by which two looks at two clocks differ.
+_NOISE = 0.001
+
 
 class SlidingWindow(Window):
     """So many calls in any span of that length."""
@@ -160,7 +163,7 @@ class FixedWindow(Window):
         That is what was lent beyond it, and what was asked while the wall clock was behind the other.
         """
         # As the clocks were when it was asked: if the machine slept since, they no longer tell.
-        self._begun = max(self._ends, self._time.monotonic_at(self._period.start))
+        self._begun = max(self._ends, self._time.monotonic_at(self._period.start)) - _NOISE
         self._ends = self._time.monotonic_at(self._period.end)
         if now < self.told_until:
             self.elsewhere = self.used  # its own period ends later than we thought

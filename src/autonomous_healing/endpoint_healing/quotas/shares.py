@@ -1,7 +1,7 @@
 """How much of a window a call may use, by its purpose. Pure.
 
-A share is rounded up, so that no window is too small for a guard: of 5 calls first attempts may use all,
-of 25 they leave one to healing. `docs/howto/live_with_quotas.md` has the table.
+A share is rounded up, so that no window is too small for one: of 5 calls first attempts may use all, of 25
+they leave one to healing. `docs/howto/live_with_quotas.md` has the table.
 """
 
 import math

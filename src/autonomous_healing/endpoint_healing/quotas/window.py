@@ -130,12 +130,11 @@ class Window(ABC):
             at = self.room_at(over, now)
         share = self._share_of(purpose)
         if share is not None and (over := share.total + cost - self._room_of(purpose)) > 0:
-            said, at = (
-                f"share of {purpose} in a {self.name} of {source} is used",
-                max(at, self.share_at(share, over, now)),
-            )
+            said = f"share of {purpose} in a {self.name} of {source} is used"
+            at = max(at, self.share_at(share, over, now))
         code = RATE_LIMITED if self.is_pace else QUOTA_EXHAUSTED
-        return QuotaSpent(code, max(0.0, min(at - now, self.seconds)), said)
+        wait = self.seconds if math.isinf(at) else at - now  # no wait makes room for what costs too much
+        return QuotaSpent(code, max(0.0, wait), said)
 
     def add(self, cost: int, purpose: Purpose, now: float) -> None:
         """Count a call about to be made."""
@@ -169,10 +168,9 @@ class Window(ABC):
         rest = self._rest(host)
         return rest is not None and now < rest.until
 
-    def speaks_of(self, limit: int | None, resets_in: float | None) -> bool:
+    def speaks_of(self, limit: int, resets_in: float | None) -> bool:
         """Whether a limit that is told with that reset is the one of this window."""
-        known = self.belief.declared or (None if self.limit == UNLIMITED else self.limit)
-        return limit is not None and limit == known and (resets_in or 0.0) <= self.seconds * ROUNDED
+        return limit in (self.belief.declared, self.limit) and (resets_in or 0.0) <= self.seconds * ROUNDED
 
     def throttled(self, now: float) -> None:
         """The source has refused a call although there was room."""
