@@ -20,7 +20,7 @@ class Trouble:
     def __init__(self, seed: int = 1, **settings: float) -> None:
         self.clock = ManualClock()
         options = AdmissionSettings.model_validate(settings)
-        self.shedding = Shedding(self.clock, options, random.Random(seed))
+        self.shedding = Shedding("fred_api", self.clock, options, random.Random(seed))
 
     def seen(self, good: int, failed: int, seconds: float = 20.0) -> None:
         """So many calls, one after the other within so many seconds, the failed ones spread among them."""
@@ -157,8 +157,19 @@ def test_failures_that_are_told_before_the_good_answers_around_them_refuse_nothi
     assert not trouble.shedding.active
 
 
+def test_its_begin_and_its_end_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    trouble = Trouble()
+    trouble.seen(0, 100)
+    trouble.clock.pass_time(31.0)
+    trouble.shedding.admits(INTERACTIVE)
+    told = [(one.message, one.__dict__["source"]) for one in caplog.records]
+    assert told == [("shedding_began", "fred_api"), ("shedding_ended", "fred_api")]
+    assert (caplog.records[0].__dict__["code"], caplog.records[0].__dict__["share"]) == (TIMEOUT, 0.8)
+
+
 def test_it_knows_what_the_trouble_is() -> None:
     trouble = Trouble()
     trouble.seen(0, 20)
     assert trouble.shedding.code == TIMEOUT
-    assert repr(trouble.shedding) == "<Shedding 80%>"
+    assert repr(trouble.shedding) == "<Shedding fred_api: 80%>"

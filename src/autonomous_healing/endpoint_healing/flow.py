@@ -169,7 +169,7 @@ class Flows:
     def shedding(self, source: str) -> Shedding:
         """Of a source as a whole."""
         if source not in self._sheddings:
-            self._sheddings[source] = Shedding(self._clock, self._settings.admission, self._rng)
+            self._sheddings[source] = Shedding(source, self._clock, self._settings.admission, self._rng)
         return self._sheddings[source]
 
     def seconds_to_wait(self, deadline: Deadline) -> float:

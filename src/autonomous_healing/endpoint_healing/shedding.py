@@ -1,6 +1,7 @@
 """While a source as a whole is in trouble some calls to it are not made: more the worse it is, the least
 urgent first."""
 
+import logging
 import math
 import random
 
@@ -10,6 +11,8 @@ from autonomous_healing.endpoint_healing.priority import Priority
 from autonomous_healing.resilience import Clock
 from autonomous_healing.resilience.rolling_count import RollingCount
 
+log = logging.getLogger(__name__)
+
 #: Seconds between two looks at the share of good calls. Those of the healthy path are counted a little later
 #: than failures are: over less than a second they would be missed.
 LOOK = 1.0
@@ -18,7 +21,8 @@ LOOK = 1.0
 class Shedding:
     """Of one source. Nothing that is not made here counts as a failure of anybody."""
 
-    def __init__(self, clock: Clock, settings: AdmissionSettings, rng: random.Random) -> None:
+    def __init__(self, source: str, clock: Clock, settings: AdmissionSettings, rng: random.Random) -> None:
+        self.source = source
         self.active = False  #: whether any call may be refused
         self.code = SERVER_ERROR  #: of the last trouble
         self._clock = clock
@@ -78,6 +82,10 @@ class Shedding:
         if now < self._look_at:
             return
         share = self.refused_share()
+        if self.active and not share:
+            log.info("shedding_ended", extra={"source": self.source})
+        elif share and not self.active:
+            log.warning("shedding_began", extra={"source": self.source, "code": self.code, "share": share})
         self.active = share > 0.0
         self._look_at = now + LOOK if self.active or self._failed.total else math.inf
         for offered in self._offered:
@@ -90,4 +98,4 @@ class Shedding:
             left -= refused * count
 
     def __repr__(self) -> str:
-        return f"<Shedding {self.refused_share():.0%}>"
+        return f"<Shedding {self.source}: {self.refused_share():.0%}>"
