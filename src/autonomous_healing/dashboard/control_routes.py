@@ -1,6 +1,7 @@
 """What an operator does by hand over HTTP: circuits, keys and copies. Each act is audited."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
@@ -54,112 +55,130 @@ class ForgetRequest(ActRequest):
         return self
 
 
-def control_routes(controls: Controls, door: ActionDoor, clock: Clock) -> APIRouter:
-    router = APIRouter(prefix="/api", responses=PROBLEMS, tags=["controls"])
+@dataclass(frozen=True, slots=True)
+class _Acting:
+    """Between routes and controls: every act goes through the door."""
+
+    controls: Controls
+    door: ActionDoor
+    clock: Clock
+
+    async def do(self, request: Request, asked: ActRequest, action: str, subject: str, do: _Doing) -> Done:
+        """Raises `Refusal`, in the words of the interface."""
+
+        async def told() -> Mapping[str, Plain]:
+            try:
+                return await do()
+            except UnknownTarget as unknown:
+                raise Refusal(404, str(unknown)) from None
+            except IllegalMove as wrong:
+                raise Refusal(409, str(wrong)) from None
+            except DatabaseAway:
+                detail = "Memory is cleared; the database is away, so what it holds is not."
+                raise Refusal(503, detail, retry_after=_AWAY_SECONDS) from None
+
+        act = Act(action=action, subject=subject, do=told)
+        return await self.door.act(caller_of(request.scope), asked, act)
 
     async def force(
-        action: str, kind: Force, source: str, endpoint: str, asked: TimedHostRequest, request: Request
+        self, request: Request, asked: TimedHostRequest, action: str, kind: Force, target: tuple[str, str]
     ) -> Done:
-        caller = caller_of(request.scope)
+        """Hold the circuits of a target, a source and an endpoint."""
+        source, endpoint = target
 
         async def do() -> Mapping[str, Plain]:
-            seconds = (asked.expires_at - clock.now()).total_seconds()
-            controls.force(
+            self.controls.force(
                 source,
                 endpoint,
                 kind,
-                seconds=seconds,
+                seconds=(asked.expires_at - self.clock.now()).total_seconds(),
                 reason=asked.reason,
-                by=str(caller.token),
+                by=str(caller_of(request.scope).token),
                 host=asked.host,
             )
             return {"circuit": kind.value, "host": asked.host}
 
-        return await door.act(caller, asked, Act(action=action, subject=f"{source}/{endpoint}", do=_told(do)))
+        return await self.do(request, asked, action, f"{source}/{endpoint}", do)
 
-    @router.post("/targets/{source}/{endpoint:path}/drain")
+
+def control_routes(controls: Controls, door: ActionDoor, clock: Clock) -> APIRouter:
+    router = APIRouter(prefix="/api", responses=PROBLEMS, tags=["controls"])
+    acting = _Acting(controls, door, clock)
+    _targets(router, acting)
+    _keys(router, acting)
+    _copies(router, acting)
+    return router
+
+
+def _targets(router: APIRouter, acting: _Acting) -> None:
+    target = "/targets/{source}/{endpoint:path}"
+
+    @router.post(f"{target}/drain")
     async def make_no_calls_at_all(
         source: Source, endpoint: Endpoint, asked: TimedActRequest, request: Request
     ) -> Done:
         everywhere = TimedHostRequest(reason=asked.reason, expires_at=asked.expires_at.isoformat())
-        return await force("target.drain", Force.OPEN, source, endpoint, everywhere, request)
+        return await acting.force(request, everywhere, "target.drain", Force.OPEN, (source, endpoint))
 
-    @router.post("/targets/{source}/{endpoint:path}/force-open")
+    @router.post(f"{target}/force-open")
     async def make_no_calls_there(
         source: Source, endpoint: Endpoint, asked: TimedHostRequest, request: Request
     ) -> Done:
-        return await force("target.force_open", Force.OPEN, source, endpoint, asked, request)
+        return await acting.force(request, asked, "target.force_open", Force.OPEN, (source, endpoint))
 
-    @router.post("/targets/{source}/{endpoint:path}/close")
+    @router.post(f"{target}/close")
     async def make_calls_whatever_becomes_of_them(
         source: Source, endpoint: Endpoint, asked: TimedHostRequest, request: Request
     ) -> Done:
-        return await force("target.close", Force.CLOSED, source, endpoint, asked, request)
+        return await acting.force(request, asked, "target.close", Force.CLOSED, (source, endpoint))
 
-    @router.post("/targets/{source}/{endpoint:path}/pin")
+    @router.post(f"{target}/pin")
     async def make_calls_there_before_all_others(
         source: Source, endpoint: Endpoint, asked: TimedHostRequest, request: Request
     ) -> Done:
-        return await force("target.pin", Force.PINNED, source, endpoint, asked, request)
+        return await acting.force(request, asked, "target.pin", Force.PINNED, (source, endpoint))
 
-    @router.post("/targets/{source}/{endpoint:path}/release")
+    @router.post(f"{target}/release")
     async def leave_circuits_to_their_calls_again(
         source: Source, endpoint: Endpoint, asked: HostRequest, request: Request
     ) -> Done:
         async def do() -> Mapping[str, Plain]:
-            controls.unforce(source, endpoint, asked.host)
+            acting.controls.unforce(source, endpoint, asked.host)
             return {"host": asked.host}
 
-        act = Act(action="target.release", subject=f"{source}/{endpoint}", do=_told(do))
-        return await door.act(caller_of(request.scope), asked, act)
+        return await acting.do(request, asked, "target.release", f"{source}/{endpoint}", do)
 
+
+def _keys(router: APIRouter, acting: _Acting) -> None:
     @router.post("/keys/{source}/{alias}/quarantine")
     async def take_a_key_out_of_use(
         source: Source, alias: Alias, asked: ActRequest, request: Request
     ) -> Done:
         async def do() -> Mapping[str, Plain]:
-            controls.quarantine(source, alias, asked.reason)
+            acting.controls.quarantine(source, alias, asked.reason)
             return {}
 
-        act = Act(action="key.quarantine", subject=alias, do=_told(do))
-        return await door.act(caller_of(request.scope), asked, act)
+        return await acting.do(request, asked, "key.quarantine", alias, do)
 
     @router.post("/keys/{source}/{alias}/release")
     async def put_a_key_back_into_use(
         source: Source, alias: Alias, asked: ActRequest, request: Request
     ) -> Done:
         async def do() -> Mapping[str, Plain]:
-            controls.release(source, alias)
+            acting.controls.release(source, alias)
             return {}
 
-        act = Act(action="key.release", subject=alias, do=_told(do))
-        return await door.act(caller_of(request.scope), asked, act)
+        return await acting.do(request, asked, "key.release", alias, do)
 
+
+def _copies(router: APIRouter, acting: _Acting) -> None:
     @router.post("/cache/invalidate")
     async def forget_copies(asked: ForgetRequest, request: Request) -> Done:
         async def do() -> Mapping[str, Plain]:
-            count = await controls.forget_copies(key=asked.key, source=asked.source, endpoint=asked.endpoint)
+            count = await acting.controls.forget_copies(
+                key=asked.key, source=asked.source, endpoint=asked.endpoint
+            )
             return {"count": count}
 
         subject = asked.key or "/".join(filter(None, (asked.source, asked.endpoint))) or "all"
-        act = Act(action="cache.invalidate", subject=subject, do=_told(do))
-        return await door.act(caller_of(request.scope), asked, act)
-
-    return router
-
-
-def _told(do: _Doing) -> _Doing:
-    """What an act cannot do, in the words of the interface."""
-
-    async def told() -> Mapping[str, Plain]:
-        try:
-            return await do()
-        except UnknownTarget as unknown:
-            raise Refusal(404, str(unknown)) from None
-        except IllegalMove as wrong:
-            raise Refusal(409, str(wrong)) from None
-        except DatabaseAway:
-            detail = "Memory is cleared; the database is away, so what it holds is not."
-            raise Refusal(503, detail, retry_after=_AWAY_SECONDS) from None
-
-    return told
+        return await acting.do(request, asked, "cache.invalidate", subject, do)
