@@ -27,6 +27,7 @@ POLYGON = build_source("polygon_io", default_sources()["polygon_io"])
 HERE, ELSEWHERE = "/v2/aggs", "/v2/prev"
 FIRST, SECOND = "polygon_io#1", "polygon_io#2"
 ANY_STATE = frozenset({"limited", "drained", "invalid"})
+IN_ORDER = frozenset({"invalid"})  #: no limit is gone round, and nothing is weighed
 
 
 def ring(
@@ -511,13 +512,27 @@ def test_moves_are_counted_and_told_by_alias(caplog: pytest.LogCaptureFixture) -
     assert "canary" not in caplog.text
 
 
-def test_an_untroubled_ring_of_one_order_is_not_looked_at_twice() -> None:
-    class Clockless(ManualClock):
-        def monotonic(self) -> float:
-            raise AssertionError("the healthy path does not ask for the time")
+class CountingClock(ManualClock):
+    """Says how often it was asked."""
 
-    keys = KeyRing(POLYGON, ("one", "two"), Clockless(), KeySettings())
-    assert chosen(keys) == FIRST
+    asked = 0
+
+    def monotonic(self) -> float:
+        self.asked += 1
+        return super().monotonic()
+
+
+@pytest.mark.parametrize("code", [None, RATE_LIMITED, PLAN_LIMITED])
+def test_an_untroubled_ring_of_one_order_needs_no_time(code: str | None) -> None:
+    clock = CountingClock()
+    keys = ring(clock, rotate_on=IN_ORDER)
+    if code:
+        keys.reject(FIRST, code, HERE, None)
+        clock.pass_time(86_400.0)
+        assert chosen(keys) == FIRST
+    before = clock.asked
+    assert {chosen(keys) for _ in range(10)} == {FIRST}
+    assert clock.asked == before
 
 
 def test_a_shorter_rest_said_later_ends_no_longer_one() -> None:
@@ -575,3 +590,52 @@ def test_a_try_under_way_is_waited_for_whatever_the_spacing() -> None:
     keys.reject(FIRST, AUTH_REJECTED, HERE, None)
     clock.pass_time(1.0)
     assert chosen(keys, may_check=True) == SECOND
+
+
+def test_the_choice_holds_until_a_plan_may_be_tried_again() -> None:
+    clock = ManualClock()
+    keys = ring(clock, rotate_on=IN_ORDER)
+    keys.reject(FIRST, PLAN_LIMITED, HERE, None)
+    assert (chosen(keys), chosen(keys), chosen(keys, ELSEWHERE)) == (SECOND, SECOND, FIRST)
+    clock.pass_time(86_400.0)
+    assert (chosen(keys), chosen(keys, ELSEWHERE)) == (FIRST, FIRST)
+
+
+def test_the_choice_holds_until_a_key_has_to_be_tried_again() -> None:
+    clock = ManualClock()
+    keys = ring(clock, ("a", "b", "c"), IN_ORDER)
+    for alias in (FIRST, SECOND):
+        keys.reject(alias, AUTH_REJECTED, HERE, None)
+    assert chosen(keys) == chosen(keys) == "polygon_io#3"
+    clock.pass_time(3600.0)
+    assert chosen(keys).endswith(" 0s")
+    assert chosen(keys, may_check=True) == FIRST
+    keys.reject(FIRST, AUTH_REJECTED, HERE, None)
+    assert chosen(keys) == chosen(keys, may_check=True) == "polygon_io#3"
+    clock.pass_time(60.0)
+    assert chosen(keys, may_check=True) == SECOND
+
+
+def test_the_choice_changes_with_the_keys() -> None:
+    keys = ring(ManualClock(), ("a", "b", "c"), IN_ORDER)
+    keys.reject(FIRST, AUTH_REJECTED, HERE, None)
+    assert chosen(keys) == SECOND
+    keys.quarantine(SECOND, "leaked")
+    assert chosen(keys) == "polygon_io#3"
+    keys.release(SECOND)
+    assert chosen(keys) == SECOND
+    keys.rotate(FIRST, "new")
+    assert chosen(keys) == FIRST
+    keys.remove(FIRST)
+    assert chosen(keys) == SECOND
+
+
+def test_a_rest_that_is_over_counts_for_nothing() -> None:
+    clock = ManualClock()
+    keys = ring(clock, ("only",), IN_ORDER)
+    keys.reject(FIRST, QUOTA_EXHAUSTED, HERE, None)
+    clock.pass_time(3600.0)
+    keys.reject(FIRST, RATE_LIMITED, HERE, 40.0)
+    assert keys.key(FIRST).state is KeyState.LIMITED
+    clock.pass_time(40.0)
+    assert chosen(keys) == FIRST

@@ -1,5 +1,6 @@
 """Which endpoints the plan of which key does not cover, and until when that is believed."""
 
+import math
 from collections.abc import Mapping
 
 
@@ -37,7 +38,13 @@ class Plans:
         """Another key has that alias from now on, or none."""
         self._until = {place: until for place, until in self._until.items() if place[0] != alias}
 
-    def expire(self, now: float) -> None:
-        """Forget what is over."""
-        if self._until:
-            self._until = {place: until for place, until in self._until.items() if until > now}
+    def next_end(self) -> float:
+        """The moment from which on an endpoint may be tried again; infinite where none is excluded."""
+        return min(self._until.values(), default=math.inf)
+
+    def expire(self, now: float) -> bool:
+        """Forget what is over; whether there was any."""
+        if now < self.next_end():
+            return False
+        self._until = {place: until for place, until in self._until.items() if until > now}
+        return True

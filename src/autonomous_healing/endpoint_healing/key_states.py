@@ -92,6 +92,21 @@ class Key:
         return f"<Key {self.alias}: {self.state}>"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyReading:
+    """One key as it is now, for people."""
+
+    source: str
+    alias: str
+    state: KeyState
+    seconds_left: (
+        float | None
+    )  #: until it returns or is checked; None: it is fit, or only a person brings it back
+    last_error: str  #: the code of its last refusal, or why it was quarantined; empty: none
+    share: float  #: 0 to 1, of its quota that is left
+    excluded: tuple[str, ...]  #: endpoints that its plan does not cover
+
+
 def is_stored(alias: str) -> bool:
     """Whether a key of that alias lies in the database, and not in the environment."""
     return "#s" in alias

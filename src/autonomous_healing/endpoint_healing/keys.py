@@ -4,7 +4,6 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from autonomous_healing.endpoint_healing.codes import AUTH_REJECTED, KEY_CODES, PLAN_LIMITED
 from autonomous_healing.endpoint_healing.endpoints import Source
@@ -15,6 +14,7 @@ from autonomous_healing.endpoint_healing.key_states import (
     RESTING,
     IllegalMove,
     Key,
+    KeyReading,
     KeyState,
     state_after,
 )
@@ -47,21 +47,6 @@ class UnknownKey(LookupError):
     """The source has no key of that alias."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KeyReading:
-    """One key as it is now, for people."""
-
-    source: str
-    alias: str
-    state: KeyState
-    seconds_left: (
-        float | None
-    )  #: until it returns or is checked; None: it is fit, or only a person brings it back
-    last_error: str  #: the code of its last refusal, or why it was quarantined; empty: none
-    share: float  #: 0 to 1, of its quota that is left
-    excluded: tuple[str, ...]  #: endpoints that its plan does not cover
-
-
 class KeyRing:
     """Keys in declared order; one that fails rests, and the next is used if the source's rules allow.
 
@@ -84,7 +69,8 @@ class KeyRing:
         self._former: dict[str, tuple[Key, float]] = {}
         self._check_from = -math.inf
         self._shares: dict[str, float] = {}
-        self._heaviest: Key | None = None  #: with the largest share, while that was looked at so short ago
+        self._chosen: dict[str, Key] = {}  #: by endpoint, until something changes
+        self._chosen_until = -math.inf
         self._weighed_until = -math.inf
         self._settle()
 
@@ -124,6 +110,7 @@ class KeyRing:
         if key is None:
             return  # it was removed while the call was under way
         now = self._clock.monotonic()
+        self._wake(now)
         if code == PLAN_LIMITED:
             self._plans.exclude(alias, {endpoint: now + self._settings.plan_rest})
         self._take_in(key, code, now, retry_after)
@@ -235,8 +222,8 @@ class KeyRing:
 
     def _look(self, endpoint: str, exclude: str | None, *, may_check: bool) -> Key:
         now = self._clock.monotonic()
-        if self._untroubled and exclude is None and now < self._weighed_until and self._heaviest is not None:
-            return self._heaviest
+        if exclude is None and now < self._chosen_until and (chosen := self._chosen.get(endpoint)):
+            return chosen
         self._wake(now)
         due = None if exclude else self._due(endpoint, now)
         if due is not None:
@@ -244,7 +231,17 @@ class KeyRing:
         best = self._best(endpoint, exclude, now)
         if best is None:
             raise self._none_left(endpoint, now)
+        if exclude is None:
+            self._chosen[endpoint] = best
+            self._chosen_until = self._next_change(now)
         return best
+
+    def _next_change(self, now: float) -> float:
+        """The moment from which on another key might be the right one, if nothing happens before."""
+        moments = [self._check_from, self._plans.next_end(), *(key.until for key in self.keys)]
+        if self._weighs:
+            moments.append(self._weighed_until)
+        return min((at for at in moments if at > now), default=math.inf)
 
     def _best(self, endpoint: str, exclude: str | None, now: float) -> Key | None:
         """Of the keys that may be used, the first, or the one with the largest share left."""
@@ -264,7 +261,7 @@ class KeyRing:
     def _weigh(self, now: float) -> None:
         self._weighed_until = now + WEIGHED_SECONDS
         self._shares = {key.alias: self.remaining_share(key.alias) for key in self.keys}
-        self._heaviest = max(self.keys, key=lambda key: self._shares[key.alias])
+        self._chosen.clear()
 
     def _reachable(self) -> Iterator[Key]:
         """In declared order, up to the first that the source's rules do not allow going round."""
@@ -349,19 +346,19 @@ class KeyRing:
 
     def _wake(self, now: float) -> None:
         """End the rests that are over."""
-        for key in self.keys:
-            if key.state in RESTING and now >= key.until:
-                self._enter(key, KeyState.OK, 0.0, key.last_error)
-        self._plans.expire(now)
-        self._settle()
+        over = [key for key in self.keys if key.state in RESTING and now >= key.until]
+        for key in over:
+            self._enter(key, KeyState.OK, 0.0, key.last_error)
+        if self._plans.expire(now) or over:
+            self._settle()
 
     def _settle(self) -> None:
         """Work out what `choose` needs to see at a glance."""
         self._weighs = len(self.keys) > 1 and not self._passable.isdisjoint(RESTING)
-        self._untroubled = (
-            bool(self.keys) and not self._plans and all(key.state is KeyState.OK for key in self.keys)
-        )
-        self._plain = self.keys[0] if self._untroubled and not self._weighs else None
+        calm = bool(self.keys) and not self._plans and all(key.state is KeyState.OK for key in self.keys)
+        self._plain = self.keys[0] if calm and not self._weighs else None
+        self._chosen.clear()
+        self._chosen_until = -math.inf
 
     def _none_left(self, endpoint: str, now: float) -> NoKey:
         if not self.keys:
