@@ -106,6 +106,8 @@ def test_shows_the_state_of_breakers_limits_agents_alerts_and_spool() -> None:
     for _ in range(5):
         breaker.record_failure("API.SERVER_ERROR")
     world.admission.limits(endpoint.source).ledger.charge("fred_api#1")
+    world.admission.limits(endpoint.source).keys.add("fred_api#1", "no secret")
+    world.admission.limits(endpoint.source).keys.quarantine("fred_api#1", "leaked")
     world.agent("diagnosis", inbox_depth=7)
     world.alerts.see(NOT_HEALED)
     world.admission.limits(endpoint.source).budget.spend()
@@ -114,6 +116,8 @@ def test_shows_the_state_of_breakers_limits_agents_alerts_and_spool() -> None:
     assert found["healing_breaker_state", ("/series", "fred_api")] == 2
     assert found["healing_breaker_state", ("/chart", "yahoo_finance")] == 0
     assert found["healing_quota_used", ("fred_api#1", "fred_api", "minute")] == 1
+    assert found["healing_key_changes_total", ("fred_api", "quarantined")] == 1
+    assert found["healing_key_changes_total", ("polygon_io", "invalid")] == 0
     assert found["healing_retry_budget_used", ("fred_api",)] == 1
     assert found["healing_felt_total", ("/series", "stale", "fred_api")] == 3
     assert found["healing_cache_total", ("copies", "hit")] == 0

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from autonomous_healing.dashboard.tally import EDGES, Spread, Tally
 from autonomous_healing.dashboard.views import Views
+from autonomous_healing.endpoint_healing.keys import KeyState
 from autonomous_healing.endpoint_healing.observations import BUCKETS
 from autonomous_healing.resilience import BreakerState
 
@@ -51,6 +52,7 @@ class Measures(Collector):
         yield _histogram("healing_seconds", "Diagnosis to cure.", self._tally.healing)
         yield self._breakers()
         yield self._quota()
+        yield self._keys()
         yield self._retry_budgets()
         yield self._felt()
         yield self._copies()
@@ -94,6 +96,15 @@ class Measures(Collector):
         )
         for row in self._views.quota().quota:
             family.add_metric((row.source, row.key or "", row.window), row.used)
+        return family
+
+    def _keys(self) -> Metric:
+        family = CounterMetricFamily(
+            "healing_key_changes", "Keys that entered a state.", labels=("source", "state")
+        )
+        for source, changes in self._views.key_changes():
+            for state in KeyState:
+                family.add_metric((source, state.value), changes[state])
         return family
 
     def _retry_budgets(self) -> Metric:

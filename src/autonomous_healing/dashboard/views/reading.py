@@ -46,6 +46,7 @@ from autonomous_healing.dashboard.views.running import (
     quota_row,
 )
 from autonomous_healing.endpoint_healing.endpoints import Endpoint, Source
+from autonomous_healing.endpoint_healing.keys import KeyState
 from autonomous_healing.endpoint_healing.observations import Timing
 from autonomous_healing.endpoint_healing.trail import Trail
 
@@ -164,6 +165,11 @@ class Views:
         limits = [self._rooms.admission.limits(source) for source in self._sources()]
         rows = tuple(key_row(one) for each in limits for one in each.keys.readings())
         return KeyListing(keys=rows, count=len(rows))
+
+    def key_changes(self) -> list[tuple[str, Mapping[KeyState, int]]]:
+        """By source, how often a key entered a state since the start; of those that need keys."""
+        rings = [self._rooms.admission.limits(source).keys for source in self._sources()]
+        return [(ring.source.id, ring.changes) for ring in rings if ring.needs_key]
 
     def agents(self) -> AgentListing:
         now = self._rooms.clock.now()
