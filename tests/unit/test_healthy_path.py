@@ -145,7 +145,13 @@ async def test_the_key_that_may_be_used_now_is_taken(worlds: list[World]) -> Non
     assert [key and key.secret for key in taken] == [first, second]
     assert one.path.admit(one.question) is None
     one.world.clock.pass_time(3601.0)
-    assert one.path.admit(one.question) is not None
+    assert one.path.admit(one.question) is None  # to check a rejected key is left to the ordinary path
+    checked = keys.choose("/v2/prev", may_check=True)
+    assert checked is not None
+    keys.accept(checked.alias)
+    key = one.path.admit(one.question)
+    assert key is not None
+    assert key.secret == first
 
 
 async def test_every_admission_is_charged_and_none_goes_beyond_the_quota(worlds: list[World]) -> None:
