@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from autonomous_healing.drills.judge import CIRCUIT_REST, KEY_REST, SLACK, Claim, Judge, Judged, Met, Verdict
+from autonomous_healing.drills.judge import (
+    CIRCUIT_REST,
+    KEY_REST,
+    SLACK,
+    TROUBLE_SECONDS,
+    Claim,
+    Judge,
+    Judged,
+    Met,
+    Verdict,
+)
 from autonomous_healing.drills.questions import Question, questions
 from autonomous_healing.drills.scenario import FROZEN_POLLS, FROZEN_SPAN, Planned
 from autonomous_healing.drills.traffic import Answer
@@ -313,6 +323,32 @@ def test_a_copy_without_need_is_a_false_heal_and_one_in_an_aftermath_is_none() -
     copy = answer(PREV, old, said="exact;age=2", healed=True)
     assert judged(copy, [sent]).false_heal
     assert not judged(copy, [sent], [lasting(PREV, 0.5)]).false_heal
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "faults", "ago", "met"),
+    [
+        (10, 1, 1.0, Met.AFTERMATH),
+        (9, 9, 1.0, Met.NOTHING),
+        (40, 2, 1.0, Met.NOTHING),
+        (40, 3, 1.0, Met.AFTERMATH),
+        (40, 3, TROUBLE_SECONDS + 2.0, Met.NOTHING),
+    ],
+)
+def test_of_a_source_with_many_faults_a_call_may_be_left_out(
+    exchanges: int, faults: int, ago: float, met: Met
+) -> None:
+    old = truth(PREV, at(-1))
+    seen = [
+        exchange(PREV, old, at=at(-ago), request_id=f"earlier {n}", fault=fault(PREV) if n < faults else None)
+        for n in range(exchanges)
+    ]
+    copy = answer(PREV, old, said="exact;age=99", healed=True)
+    assert judged(copy, seen).met is met
+    asked = [*seen, exchange(PREV, truth(PREV))]
+    assert judged(copy, asked).met is Met.NOTHING  # its own call was made, and met nothing
+    elsewhere = answer(QUOTE, truth(QUOTE, at(-1)), said="exact;age=99", healed=True)
+    assert judged(elsewhere, seen).met is Met.NOTHING
 
 
 def test_an_aftermath_is_no_fault_to_be_healed() -> None:

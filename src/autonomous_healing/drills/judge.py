@@ -33,6 +33,10 @@ SLACK = 1.5
 #: the trial meets another fault).
 KEY_REST, CIRCUIT_REST = 3.0, 12.0
 
+#: A source that met faults in more than this share of so many exchanges within so many seconds need not be
+#: asked by everybody.
+TROUBLE_SHARE, TROUBLE_EXCHANGES, TROUBLE_SECONDS = 0.05, 10, 30.0
+
 _PARAMETER = re.compile(r';\s*([a-z]+)=(?:"([^"]*)"|([0-9.]+))')
 
 
@@ -50,7 +54,9 @@ class Met(StrEnum):
 
     NOTHING = "nothing"  #: a control
     FAULT = "fault"
-    AFTERMATH = "aftermath"  #: the provider was well again, but not asked: a key rested, a circuit was open
+    AFTERMATH = (
+        "aftermath"  #: the provider was well again, but not asked: for a key, a circuit, others' faults
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +102,13 @@ class Judge:
         self._lasting = [fault for fault in faults if fault.request_ids is None and not fault.path_part]
         self._by_request: dict[str, list[Exchange]] = defaultdict(list)
         self._true_at: dict[tuple[str, str], list[datetime]] = defaultdict(list)
+        self._by_source: dict[str, list[Exchange]] = defaultdict(list)
         self._frozen: list[Exchange] = []
         for exchange in sorted(exchanges, key=lambda one: one.at):
             if exchange.fault and exchange.fault.kind is FaultKind.FROZEN:
                 self._frozen.append(exchange)
             self._by_request[exchange.request_id].append(exchange)
+            self._by_source[exchange.source].append(exchange)
             if exchange.true_at is not None and exchange.status == 200:
                 asked = _form(exchange.source, exchange.path, exchange.query)
                 bisect.insort(self._true_at[asked, exchange.digest], exchange.true_at)
@@ -132,7 +140,18 @@ class Judge:
             return Met.FAULT, fault
         if fault := next((fault for fault in lasting if _lasts(fault, answer, _rest(fault))), None):
             return Met.AFTERMATH, fault
+        if not seen and (fault := self._trouble(answer)):
+            return Met.AFTERMATH, fault
         return Met.NOTHING, None
+
+    def _trouble(self, answer: Answer) -> Fault | None:
+        """The last fault of a source that had so many lately that some calls to it may be left out."""
+        since = answer.sent_at - timedelta(seconds=TROUBLE_SECONDS)
+        exchanges = self._by_source[answer.planned.question.source]
+        lately = [one.fault for one in exchanges if since <= one.at <= answer.received_at]
+        faults = [fault for fault in lately if fault is not None]
+        many = len(lately) >= TROUBLE_EXCHANGES and len(faults) > TROUBLE_SHARE * len(lately)
+        return faults[-1] if many else None
 
     def _can_be_told(self, exchange: Exchange) -> bool:
         """Whether there is a fault, and anybody without a look behind the scenes could know of it yet."""
