@@ -36,7 +36,7 @@ class Caller:
     async def ask(self, target: str, method: str = "GET", **fields: str) -> Heard:
         """Raises `IncompleteReadError` or `ConnectionError` where the answer is not whole."""
         lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
-        self._writer.write(f"{method} {target} HTTP/1.1\r\nhost: proxy\r\n{lines}\r\n".encode())
+        self._writer.write(f"{method} {target} HTTP/1.1\r\nhost: localhost\r\n{lines}\r\n".encode())
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode()
         line, *rest = head.strip().split("\r\n")
         told = {name.lower(): value for name, _, value in (one.partition(": ") for one in rest)}

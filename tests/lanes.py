@@ -140,7 +140,7 @@ class House:
 
 def request(target: str, *, method: str = "GET", body: bytes = b"", **headers: str) -> bytes:
     """As it is sent; `x_request_id="1"` is a header."""
-    lines = [f"{method} {target} HTTP/1.1", "Host: proxy.test"]
+    lines = [f"{method} {target} HTTP/1.1", "Host: localhost"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     if body:
         lines.append(f"Content-Length: {len(body)}")

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from autonomous_healing.dashboard import ServerSettings
-from autonomous_healing.dashboard.protection import own_hosts
+from autonomous_healing.settings.doors import build_door
 
 
 def test_listens_on_this_machine_only_unless_told_otherwise() -> None:
@@ -59,4 +59,9 @@ def test_its_own_public_and_allowed_names_are_answered_for() -> None:
         public_url="https://status.example.org:444/health-dashboard",
         allowed_hosts=("product", "2001:db8::1"),
     )
-    assert own_hosts(settings).names == {"192.0.2.7", "status.example.org", "product", "2001:db8::1"}
+    assert settings.own_hosts.names == {"192.0.2.7", "status.example.org", "product", "2001:db8::1"}
+
+
+def test_the_proxy_s_door_answers_for_the_same_names() -> None:
+    settings = ServerSettings(host="192.0.2.7", allowed_hosts=("product",))
+    assert build_door(settings).hosts.names == {"192.0.2.7", "product", "localhost"}

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from autonomous_healing.resilience import Options
+from autonomous_healing.safety.hosts import OwnHosts, host_in
 
 #: A name or an address; one of IPv6 without brackets.
 HostName = Annotated[
@@ -71,3 +72,9 @@ class ServerSettings(Options):
     drain_seconds: float = Field(
         10.0, ge=0, le=300, description="Seconds that requests under way get at the end."
     )
+
+    @property
+    def own_hosts(self) -> OwnHosts:
+        """What both servers answer for: a page that rebinds its own name has none of them."""
+        _, _, address = self.public_url.partition("://")
+        return OwnHosts.of([self.host, host_in(address.partition("/")[0]), *self.allowed_hosts])

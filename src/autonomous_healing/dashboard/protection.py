@@ -10,7 +10,7 @@ from autonomous_healing.dashboard.options import ServerSettings
 from autonomous_healing.dashboard.problems import Problem
 from autonomous_healing.resilience import Clock
 from autonomous_healing.safety.access import Access, Caller, Denial, Reason
-from autonomous_healing.safety.hosts import OwnHosts, host_in, is_foreign
+from autonomous_healing.safety.hosts import OwnHosts, is_foreign
 from autonomous_healing.safety.options import AuthSettings
 from autonomous_healing.safety.rates import RequestRate
 
@@ -48,18 +48,12 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, section 9.2.1; we ans
 _FOLLOWED_LINK = (["navigate"], ["document"])
 
 
-def own_hosts(settings: ServerSettings) -> OwnHosts:
-    """Names that we answer for, besides loopback: a page that rebinds its own name has none of them."""
-    _, _, address = settings.public_url.partition("://")
-    return OwnHosts.of([settings.host, host_in(address.partition("/")[0]), *settings.allowed_hosts])
-
-
 class Protection:
     """Looks at each request before the application sees it, and adds headers to each answer."""
 
     def __init__(self, app: App, settings: ServerSettings, auth: AuthSettings, clock: Clock) -> None:
         self._app = app
-        self._hosts = own_hosts(settings)
+        self._hosts = settings.own_hosts
         self._body_seconds = settings.body_stall_seconds
         self._access = Access(auth)
         self._clock = clock

@@ -2,16 +2,19 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import parse_qsl
 
 from autonomous_healing import wire
 from autonomous_healing.endpoint_healing.healthy_path import HealthyPath, Question
 from autonomous_healing.endpoint_healing.priority import Priority, priority_said
+from autonomous_healing.proxy.doorkeeper import Doorkeeper
 from autonomous_healing.proxy.healing_proxy import FORWARDED, PlainQuestions, Request
 from autonomous_healing.proxy.lane import Asked, Lane
 from autonomous_healing.proxy.passthrough import Passthrough
+from autonomous_healing.proxy.wire_form import send
+from autonomous_healing.safety.hosts import OwnHosts
 
 #: Parameters in one query at most.
 MOST_PARAMETERS = 100
@@ -36,6 +39,7 @@ class Door:
     drain_seconds: float
     limits: wire.ServerLimits
     shared: bool = False  #: other processes listen on the same ports
+    hosts: OwnHosts = field(default_factory=OwnHosts)  #: what may be asked for besides loopback
 
 
 class Reception(ABC):
@@ -50,6 +54,7 @@ class Reception(ABC):
     ) -> None:
         """`passthroughs` are made once there are connections."""
         self._door = door
+        self._doorkeeper = Doorkeeper(door.hosts)
         self._plain_questions = questions
         self._path = path
         self._passthroughs = passthroughs
@@ -96,7 +101,7 @@ class Reception(ABC):
                     self._raw.add(one)
                     self._deepest = max(self._deepest, mount.count(b"/"))
                 else:
-                    server = wire.Server(one.handle, door.limits)
+                    server = wire.Server(self._at_own_port(one), door.limits)
                     self._own.append((one, server))
                     await self._listen(server, one.source.port)
         except BaseException:
@@ -132,10 +137,26 @@ class Reception(ABC):
         asked = self._plain(request) if request.method == b"GET" else None
         if asked is not None and lane.take(exchange, asked):
             return
+        if (refused := self._doorkeeper.refusal(request)) is not None:
+            send(exchange, refused)
+            return
         if (one := self._mounted_at(request.target)) is not None:
             one.handle(exchange)
         else:
             self.rest(exchange, asked)
+
+    def _at_own_port(self, one: Passthrough) -> Callable[[wire.Exchange], None]:
+        """As `handle`, where there is nothing but one raw source."""
+
+        def handle(exchange: wire.Exchange) -> None:
+            kept = exchange.request.kept
+            known = kept is not None and kept[0] is one
+            if known or (refused := self._doorkeeper.refusal(exchange.request)) is None:
+                one.handle(exchange)
+            else:
+                send(exchange, refused)
+
+        return handle
 
     def _mounted_at(self, target: bytes) -> Passthrough | None:
         """The raw source below whose mount a target lies; no mount lies below another."""
@@ -165,6 +186,8 @@ class Reception(ABC):
         return known[1]  # type: ignore[no-any-return]
 
     def _read_plain(self, request: wire.RequestHead) -> Asked | None:
+        if self._doorkeeper.refusal(request) is not None:
+            return None
         forwarded = []
         for name, value in request.fields:
             if name in _FORWARDED:

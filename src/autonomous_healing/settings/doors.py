@@ -22,4 +22,5 @@ def build_door(server: ServerSettings) -> Door:
             idle_seconds=server.idle_seconds,
         ),
         shared=server.workers > 1,
+        hosts=server.own_hosts,
     )
