@@ -167,6 +167,25 @@ async def test_a_shaky_source_is_asked_less_and_its_copies_answer_for_it() -> No
     )  # what was not asked counts for nothing
 
 
+async def test_what_is_left_out_at_one_host_is_not_asked_of_the_other() -> None:
+    world = World(healing={**SHAKY, "retry_budget": {"floor": 100}}, clock=ManualClock())
+    chart = "/api/yahoo/chart/AAPL"
+    await world.get(chart)
+    world.upstream.says("https", *by_chance(5000, 0.3))
+    left_out = 0
+    for _ in range(200):
+        world.clock.pass_time(0.1)
+        asked = len(world.upstream.asked)
+        reply = await world.get(chart, healing_allow="exact")
+        if "Healing-Trail" not in reply.headers or not world.trail(reply)["failure"]["refused"]:
+            continue
+        left_out += 1
+        assert len(world.upstream.asked) == asked
+        rejected = {one["strategy"]: one["reason"] for one in world.trail(reply)["rejected"]}
+        assert rejected["yahoo_alternate_endpoint"] == "its source is in trouble, and spared"
+    assert left_out > 5
+
+
 async def test_of_a_shaky_source_those_who_can_wait_are_refused_first() -> None:
     load = Load(**SHAKY, retry_budget={"floor": 0, "ratio": 0.0})
     load.world.upstream.says("https", *by_chance(5000, 0.2))

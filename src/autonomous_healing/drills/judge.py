@@ -140,7 +140,7 @@ class Judge:
             return Met.FAULT, fault
         if fault := next((fault for fault in lasting if _lasts(fault, answer, _rest(fault))), None):
             return Met.AFTERMATH, fault
-        if not seen and (fault := self._trouble(answer)):
+        if len(seen) < max(1, len(question.symbols)) and (fault := self._trouble(answer)):
             return Met.AFTERMATH, fault
         return Met.NOTHING, None
 

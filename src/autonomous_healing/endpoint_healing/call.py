@@ -25,6 +25,7 @@ class Spent:
     """What one request has cost its source so far."""
 
     extra: int = 0  #: calls beyond the first
+    left_out: bool = False  #: it is not to be asked for this, for its own good
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,7 @@ from autonomous_healing.endpoint_healing.call import BadAnswer, Call, Failure, F
 from autonomous_healing.endpoint_healing.codes import FROZEN, MISSING, STALE, THROTTLES
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
-from autonomous_healing.endpoint_healing.flow import UNAVAILABLE, Flows
+from autonomous_healing.endpoint_healing.flow import UNAVAILABLE, Flows, LeftOut
 from autonomous_healing.endpoint_healing.judging import UNREAD, Judges, Reading
 from autonomous_healing.endpoint_healing.keeping import keeping
 from autonomous_healing.endpoint_healing.keys import Key
@@ -138,6 +138,7 @@ class Fetcher:
             finally:
                 flow.leave()
         except Refused as refused:
+            call.spent.left_out |= isinstance(refused, LeftOut)
             raise FetchFailed(self._refusal(endpoint, host, began, refused)) from None
 
     def _charge(self, call: Call, hop: Hop) -> None:
@@ -223,6 +224,8 @@ class Fetcher:
 
     def cannot_ask_again(self, call: Call) -> str | None:
         """Why no extra call may be decided for it now, or None."""
+        if call.spent.left_out:
+            return "its source is in trouble, and spared"
         if call.spent.extra >= MOST_EXTRA:
             return f"{MOST_EXTRA} calls beyond the first were made for it already"
         return None if self.admission.limits(call.endpoint.source).budget.left() else "retry budget spent"

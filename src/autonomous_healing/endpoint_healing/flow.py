@@ -32,6 +32,10 @@ UNAVAILABLE = 503
 BACK_IN_LINE = 1.0
 
 
+class LeftOut(Refused):
+    """A call that is not made for the good of its source, which is in trouble."""
+
+
 class Flow:
     """Of one endpoint at one host. Whoever has entered leaves once, whatever came of it.
 
@@ -75,7 +79,7 @@ class Flow:
         if not self.shedding.admits(priority):
             share = self.shedding.refused_share()
             message = f"{share:.0%} of the calls to this source are not made while it is in trouble"
-            raise Refused(self.shedding.code, None, message)
+            raise LeftOut(self.shedding.code, None, message)
         try:
             await self.slots.take(priority, seconds)
         except Crowded as crowded:
