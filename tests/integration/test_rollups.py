@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.clock import ManualClock
+from tests.clock import WallClock
 from tests.world import World
 
 from autonomous_healing.database import Database, DatabaseAway
@@ -14,13 +14,18 @@ ROWS = """
 SELECT resolution, bucket, requests, failures, caller_errors, healed, stale, substitute, p50, p95
   FROM endpoint_metrics WHERE source = 'yahoo_finance' ORDER BY resolution, bucket
 """
+DAY = """
+SELECT requests FROM endpoint_metrics
+ WHERE resolution = 86400 AND endpoint = '/chart' AND bucket < $1
+"""
 
 
 class Year:
     """A world whose calls are added up."""
 
     def __init__(self, database: Database) -> None:
-        self.world = World(clock=ManualClock(START))
+        self.clock = WallClock("2026-03-02T15:59:30")
+        self.world = World(clock=self.clock)
         self.window = self.world.admission.window(self.world.endpoint("yahoo_finance/chart"))
         self.database = database
         self.rollups = self.restarted()
@@ -78,7 +83,6 @@ async def test_a_restart_in_the_midst_of_a_span_loses_nothing(database: Database
     year.calls(0.1, 0.2, failed=1)
     await year.rollups.save()
     year.restarted()
-    await year.rollups.load()
     year.calls(0.3)
     await year.rollups.save()
     assert [row[2:4] for row in await year.rows()] == [(4, 1)] * 3
@@ -118,6 +122,33 @@ async def test_of_what_waits_too_long_the_oldest_is_given_up_and_counted(databas
     await year.rollups.save()
     [row] = await database.fetch("SELECT count(*) AS spans FROM endpoint_metrics")
     assert row["spans"] == MOST_WAITING
+
+
+async def test_a_clock_that_is_put_back_an_hour_loses_no_counts(database: Database) -> None:
+    year = Year(database)
+    year.calls(0.1, 0.2)
+    await year.rollups.save()
+    year.clock.set_wall(4000.0)
+    await year.rollups.save()
+    year.clock.set_wall(0.0)
+    year.calls(0.3)
+    await year.rollups.save()
+    assert [row[2] for row in await year.rows()] == [3, 3, 3]
+
+
+async def test_a_day_under_way_is_not_given_up_for_its_minutes(database: Database) -> None:
+    year = Year(database)
+    year.calls(0.1, 0.2)
+    await year.rollups.save()
+    windows = [year.world.admission.window(one) for one in year.world.endpoints]
+    for _ in range(MOST_WAITING // len(windows) + 100):
+        for window in windows:
+            window.record_successes([0.1])
+        year.rollups.gather()
+        year.world.clock.pass_time(60.0)
+    await year.rollups.save()
+    [row] = await database.fetch(DAY, year.world.clock.now() - timedelta(days=1))
+    assert row["requests"] == 2 + 481
 
 
 async def test_minutes_are_kept_for_a_week_hours_for_a_quarter_and_days_for_years(database: Database) -> None:

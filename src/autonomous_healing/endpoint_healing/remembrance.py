@@ -25,15 +25,18 @@ class Remembrance:
         self._admission = admission
         self._health = health
         self._circuits = circuits
+        self._loaded = False
 
     async def load(self) -> None:
-        """Take up what was known before the last stop."""
-        await self.rollups.load()
+        """Take up what was known before the last stop; once, however often it is asked for."""
+        if self._loaded:
+            return
         health, circuits = await self._health.load_health(), await self._circuits.load()
         for endpoint in self._endpoints:
             if known := health.get((endpoint.source.id, endpoint.name)):
                 self._admission.window(endpoint).restore(known)
         self._admission.circuits.restore(circuits, self._endpoints)
+        self._loaded = True
 
     async def save_health(self) -> None:
         """Of endpoints that were ever called."""

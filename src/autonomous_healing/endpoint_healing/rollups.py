@@ -75,33 +75,38 @@ class Rollups:
         self._window = window
         self._clock = clock
         self._spans: dict[Span, Tally] = {}
-        self._unsaved: OrderedDict[Span, None] = OrderedDict()
+        self._unsaved: OrderedDict[Span, None] = OrderedDict()  #: the one changed last at the end
+        self._new: set[Span] = set()  #: of these, something may be written that is not in the tally
         self.given_up = 0  #: spans that the database was away for too long for
-
-    async def load(self) -> None:
-        """Take up the spans that are under way, so that a restart in their midst loses nothing."""
-        now = self._clock.now()
-        for row in await self._database.fetch(_SQL["open_metrics"], now):
-            span = Span(row["bucket"].timestamp(), row["resolution"], row["source"], row["endpoint"])
-            known = Tally(
-                succeeded=row["requests"] - row["failures"],
-                failed=row["failures"],
-                caller_errors=row["caller_errors"],
-                felt=Counter(msgspec.json.decode(row["felt"])),
-                times=Counter({int(n): c for n, c in msgspec.json.decode(row["latencies"]).items()}),
-            )
-            self._spans.setdefault(span, Tally()).add(known)
 
     async def save(self) -> None:
         """Gather, and write every span that has changed."""
         self.gather()
         while self._unsaved:
             batch = list(self._unsaved)[:_BATCH]
+            await self._take_up([span for span in batch if span in self._new])
             rows = [_row(span, self._spans[span]) for span in batch]
             await self._database.execute(_SQL["save_metrics"], msgspec.json.encode(rows).decode())
             for span in batch:
                 del self._unsaved[span]
         self._forget_ended()
+
+    async def _take_up(self, spans: list[Span]) -> None:
+        """Go on from what is written of them: before a restart, or before the clock was put back."""
+        if not spans:
+            return
+        named = msgspec.json.encode([_named(span) for span in spans]).decode()
+        for row in await self._database.fetch(_SQL["written_metrics"], named):
+            span = Span(row["bucket"].timestamp(), row["resolution"], row["source"], row["endpoint"])
+            written = Tally(
+                succeeded=row["requests"] - row["failures"],
+                failed=row["failures"],
+                caller_errors=row["caller_errors"],
+                felt=Counter(msgspec.json.decode(row["felt"])),
+                times=Counter({int(n): c for n, c in msgspec.json.decode(row["latencies"]).items()}),
+            )
+            self._spans[span].add(written)
+        self._new.difference_update(spans)
 
     async def prune(self) -> None:
         """Delete what is kept for no longer."""
@@ -118,11 +123,16 @@ class Rollups:
                     self._add(Span(start, resolution, endpoint.source.id, endpoint.name), tally)
 
     def _add(self, span: Span, tally: Tally) -> None:
-        self._spans.setdefault(span, Tally()).add(tally)
+        if span not in self._spans:
+            self._spans[span] = Tally()
+            self._new.add(span)
+        self._spans[span].add(tally)
         self._unsaved[span] = None
+        self._unsaved.move_to_end(span)
         if len(self._unsaved) > MOST_WAITING:
             gone, _ = self._unsaved.popitem(last=False)
             del self._spans[gone]
+            self._new.discard(gone)
             self.given_up += 1
             if self.given_up == 1 or self.given_up % MOST_WAITING == 0:
                 log.warning("metrics_given_up", extra={"spans": self.given_up})
@@ -131,6 +141,10 @@ class Rollups:
         now = self._clock.now().timestamp()
         for span in [one for one in self._spans if one.start + one.resolution <= now]:
             del self._spans[span]
+
+
+def _named(span: Span) -> dict[str, object]:
+    return {**asdict(span), "bucket": datetime.fromtimestamp(span.start, UTC)}
 
 
 def _row(span: Span, tally: Tally) -> dict[str, object]:

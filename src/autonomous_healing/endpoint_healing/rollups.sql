@@ -14,11 +14,12 @@ ON CONFLICT (bucket, resolution, source, endpoint) DO UPDATE
        felt = excluded.felt, p50 = excluded.p50, p95 = excluded.p95, p99 = excluded.p99,
        latencies = excluded.latencies;
 
--- open_metrics --
--- The spans that a moment lies in: counting goes on with them.
+-- written_metrics --
+-- What is written of some spans: counting goes on from there.
 SELECT bucket, resolution, source, endpoint, requests, failures, caller_errors, felt::text, latencies::text
   FROM endpoint_metrics
- WHERE bucket + make_interval(secs => resolution) > $1;
+  JOIN jsonb_to_recordset($1::jsonb) AS span(bucket timestamptz, resolution int, source text, endpoint text)
+ USING (bucket, resolution, source, endpoint);
 
 -- prune_metrics --
 -- Minutes are kept for 7 days, hours for 90, days for 5 years; 5000 rows a step, so that nobody waits long.
