@@ -14,7 +14,9 @@ CHART = "yahoo_finance/chart"
 def remembrance(world: World, database: Database) -> Remembrance:
     rollups = Rollups(database, world.endpoints, world.admission.window, world.clock)
     circuits = CircuitStore(database, world.clock)
-    return Remembrance(world.endpoints, world.admission, EndpointStore(database), circuits, rollups)
+    return Remembrance(
+        world.endpoints, world.admission, EndpointStore(database, world.clock), circuits, rollups
+    )
 
 
 async def test_what_is_loaded_again_because_something_else_failed_counts_once(database: Database) -> None:
