@@ -295,6 +295,47 @@ async def test_a_fault_takes_slots() -> None:
         assert slots(here).limit == 5
 
 
+def in_trouble(here: Street) -> None:
+    """Its source has failed for three seconds."""
+    endpoint = here.house.endpoint(PLACE)
+    flow = here.house.parts.fetcher.flows.of(endpoint, endpoint.source.hosts[0])
+    for _ in range(30):
+        flow.shedding.record_failed("API.SERVER_ERROR")
+        here.clock.pass_time(0.1)
+    assert flow.is_spared
+
+
+@on_uvloop
+async def test_of_a_source_in_trouble_some_are_healed_unasked_and_some_go_the_short_way_still() -> None:
+    async with street("exchange_rate_api", healing=ONCE) as here:
+        good = await here.ask(LATEST)
+        here.clock.pass_time(1000.0)
+        in_trouble(here)
+        told = []
+        for _ in range(60):
+            here.clock.pass_time(0.01)
+            told.append(await here.ask(LATEST))
+        asked, health = len(here.origin.asked) - 1, here.house.health(PLACE)
+    healed = [one for one in told if one.all("healing-status") == ["healed"]]
+    assert {bytes(one.body) for one in healed} == {good.body}
+    assert here.house.proxy.handled == []
+    assert 20 <= len(healed) <= 58
+    assert asked == 60 - len(healed)
+    assert (health.failed, health.felt["stale"]) == (0, len(healed))
+
+
+@on_uvloop
+async def test_of_a_source_in_trouble_nothing_is_fetched_ahead() -> None:
+    kept = {"coalesce": True, "serve_fresh": True}
+    async with street("exchange_rate_api", healing={**ONCE, "cache": kept}) as here:
+        for _ in range(5):
+            await here.ask(LATEST)
+        here.clock.pass_time(840.0)  # nearly over, and asked for often
+        in_trouble(here)
+        await here.ask(LATEST)
+        assert len(here.origin.asked) == 1
+
+
 @pytest.mark.parametrize("headers", [{}, {"healing_allow": WISH}], ids=["short", "ordinary"])
 @on_uvloop
 async def test_failures_among_many_good_answers_that_are_not_counted_yet_open_no_circuit(

@@ -148,7 +148,7 @@ async def test_in_trouble_some_calls_are_refused_by_its_name() -> None:
     target = Target()
     await in_trouble(target)
     target.flow.slots.limit = 10_000
-    assert not target.flow.has_room()
+    assert target.flow.is_spared
     refused = [await enter(target.flow) for _ in range(200)]
     assert set(refused) == {
         "",

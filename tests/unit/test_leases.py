@@ -1,5 +1,6 @@
 """Leave to ask is lent in small parts, ends by itself, and is withdrawn when a circuit opens."""
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from tests.clock import ManualClock
 from autonomous_healing.endpoint_healing.admission import Admission
 from autonomous_healing.endpoint_healing.catalog import build_endpoints, default_sources
 from autonomous_healing.endpoint_healing.codes import RATE_LIMITED, SERVER_ERROR
+from autonomous_healing.endpoint_healing.flow import Flows
 from autonomous_healing.endpoint_healing.keys import Key
 from autonomous_healing.endpoint_healing.options import HealingSettings
 from autonomous_healing.endpoint_healing.quota import QuotaLedger
@@ -163,6 +165,21 @@ def test_an_endpoint_that_was_well_loses_its_lease_with_the_others_of_its_host()
     for endpoint in (chart, other):
         for _ in range(5):
             owner.admission.breaker(endpoint, host).record_failure(SERVER_ERROR)
+    assert owner.lender.withdrawn() == [YAHOO]
+    assert owner.lender.grant(YAHOO) is None
+
+
+def test_a_source_of_which_calls_are_left_out_is_left_to_the_owner() -> None:
+    owner = Owner()
+    flows = Flows(owner.admission, HealingSettings(), owner.clock, random.Random(1))
+    owner.lender.grant(FRED)
+    for _ in range(20):
+        flows.shedding("yahoo_finance").record_failed(SERVER_ERROR)
+        owner.clock.pass_time(0.045)
+    owner.lender.grant(YAHOO)
+    assert owner.lender.withdrawn() == []
+    owner.clock.pass_time(0.1)
+    flows.shedding("yahoo_finance").record_failed(SERVER_ERROR)
     assert owner.lender.withdrawn() == [YAHOO]
     assert owner.lender.grant(YAHOO) is None
 

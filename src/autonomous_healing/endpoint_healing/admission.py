@@ -1,6 +1,6 @@
 """What stands between wanting to call a provider and calling it: breaker, key, quota, budget."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from autonomous_healing.endpoint_healing.circuits import Circuits
 from autonomous_healing.endpoint_healing.codes import SERVER_ERROR, UNREACHABLE, Blame
@@ -28,6 +28,10 @@ class Refused(Exception):
         self.blame = blame  #: where more than this source stands behind it
 
 
+def _spares_nobody(_: str) -> bool:
+    return False
+
+
 class Admission:
     """The state of every target: one circuit per (endpoint, host), one health window per endpoint.
 
@@ -49,6 +53,8 @@ class Admission:
         self.circuits = Circuits(settings, clock)
         self._limits: dict[str, SourceLimits] = {}
         self._windows: dict[str, HealthWindow] = {}
+        #: Whether a share of the calls to a source is left out now; set by whoever counts its trouble.
+        self.spares: Callable[[str], bool] = _spares_nobody
 
     def limits(self, source: Source) -> SourceLimits:
         known = self._limits.get(source.id)

@@ -141,6 +141,13 @@ class Fetcher:
             call.spent.left_out |= isinstance(refused, LeftOut)
             raise FetchFailed(self._refusal(endpoint, host, began, refused)) from None
 
+    async def leave_out(self, call: Call, host: str) -> Response:
+        """A first attempt that is not made, since `shedding` does not admit it. Raises `FetchFailed`."""
+        self._charge(call, FIRST)
+        call.spent.left_out = True
+        refused = self.flows.of(call.endpoint, host).left_out()
+        raise FetchFailed(self._refusal(call.endpoint, host, self._clock.now(), refused))
+
     def _charge(self, call: Call, hop: Hop) -> None:
         budget = self.admission.limits(call.endpoint.source).budget
         if not hop.extra:

@@ -57,17 +57,20 @@ class Flow:
         self._clock = clock
 
     def has_room(self) -> bool:
-        """Whether nothing stands in the way; where something does, `enter` finds out what, or waits."""
+        """Whether it has a slot and asked for no rest; where not, `enter` waits, or finds out what is so."""
         slots = self.slots
-        if slots.in_flight >= slots.limit or self.shedding.active:
-            return False
-        return not (self.rests_until and self._rest())
+        return slots.in_flight < slots.limit and not (self.rests_until and self._rest())
 
     @property
     def is_full(self) -> bool:
         """Whether nothing but a slot is missing."""
         slots = self.slots
-        return slots.in_flight >= slots.limit and not (self.shedding.active or self.rests_until)
+        return slots.in_flight >= slots.limit and not self.rests_until
+
+    @property
+    def is_spared(self) -> bool:
+        """Whether a share of the calls is left out: each has to ask `shedding` then."""
+        return self.shedding.active
 
     async def enter(self, priority: Priority, seconds: float, *, trial: bool = False) -> None:
         """A slot, now or within `seconds`. Raises `Refused`. The trial of a circuit waits for nobody."""
@@ -77,13 +80,17 @@ class Flow:
             self.slots.in_flight += 1
             return
         if not self.shedding.admits(priority):
-            share = self.shedding.refused_share()
-            message = f"{share:.0%} of the calls to this source are not made while it is in trouble"
-            raise LeftOut(self.shedding.code, None, message)
+            raise self.left_out()
         try:
             await self.slots.take(priority, seconds)
         except Crowded as crowded:
             raise Refused(UNREACHABLE, BACK_IN_LINE, str(crowded), Blame.PROXY) from None
+
+    def left_out(self) -> LeftOut:
+        """What a call is told that `shedding` does not admit."""
+        share = self.shedding.refused_share()
+        message = f"{share:.0%} of the calls to this source are not made while it is in trouble"
+        return LeftOut(self.shedding.code, None, message)
 
     def leave(self) -> None:
         """The call has ended."""
@@ -146,6 +153,7 @@ class Flows:
         self._lines: dict[str, Line] = {}
         self._slots: dict[tuple[str, str], Slots] = {}
         self._sheddings: dict[str, Shedding] = {}
+        admission.spares = lambda source: self.shedding(source).active
 
     def of(self, endpoint: Endpoint, host: str) -> Flow:
         """Made when it is first asked for."""

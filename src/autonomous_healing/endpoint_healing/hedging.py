@@ -96,7 +96,8 @@ class Hedger:
     def _other_host(self, endpoint: Endpoint, sent: Sent) -> Hop | None:
         for host in endpoint.source.hosts:
             steady = self._fetcher.admission.breaker(endpoint, host).is_steady
-            if host != sent.host and steady and self._fetcher.flows.of(endpoint, host).has_room():
+            flow = self._fetcher.flows.of(endpoint, host)
+            if host != sent.host and steady and flow.has_room() and not flow.is_spared:
                 return Hop(host=host, extra=True, purpose=Purpose.HEDGE)
         return None
 
@@ -106,7 +107,8 @@ class Hedger:
         keys = self._fetcher.admission.limits(endpoint.source).keys
         if not keys.can_rotate(endpoint.name, sent.key.alias):
             return None
-        if not self._fetcher.flows.of(endpoint, sent.host).has_room():
+        flow = self._fetcher.flows.of(endpoint, sent.host)
+        if flow.is_spared or not flow.has_room():
             return None
         return Hop(host=sent.host, avoid_key=sent.key.alias, extra=True, purpose=Purpose.HEDGE)
 

@@ -46,9 +46,10 @@ class Shedding:
         self._good.add(self._clock.monotonic(), count)
 
     def record_unasked(self, count: int) -> None:
-        """So many calls of callers were answered that never asked `admits`, since it was not active."""
+        """So many calls of callers were answered that ask `admits` only while it is active."""
         now = self._clock.monotonic()
-        self._offered[Priority.INTERACTIVE].add(now, count)
+        if not self.active:
+            self._offered[Priority.INTERACTIVE].add(now, count)
         self._good.add(now, count)
 
     def record_failed(self, code: str) -> None:

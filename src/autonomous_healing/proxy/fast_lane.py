@@ -13,6 +13,7 @@ from autonomous_healing.endpoint_healing.concurrency import Crowded
 from autonomous_healing.endpoint_healing.fetch import Fetcher, Sent
 from autonomous_healing.endpoint_healing.health import FELT_ERROR
 from autonomous_healing.endpoint_healing.healthy_path import Healed, HealthyPath, Question
+from autonomous_healing.endpoint_healing.priority import Priority
 from autonomous_healing.endpoint_healing.purpose import Purpose
 from autonomous_healing.endpoint_healing.upstream import Answer, Unanswered, read, unanswered
 from autonomous_healing.proxy.crowd import Crowd
@@ -37,6 +38,8 @@ class FastLane(Lane):
         self, exchange: wire.Exchange, asked: Asked, copy: Copy | None, crowd: Crowd | None = None
     ) -> bool:
         question = asked.question
+        if question.target.flow.is_spared and self._leaves_out(exchange, asked, crowd):
+            return crowd is None
         purpose = Purpose.FIRST if crowd is None else Purpose.PREFETCH
         key = self.path.admit(question, purpose)
         if key is None:
@@ -59,6 +62,27 @@ class FastLane(Lane):
         if healed is not None:
             exchange.respond(healed.head, healed.body)
         return healed is not None
+
+    def _leaves_out(self, exchange: wire.Exchange, asked: Asked, crowd: Crowd | None) -> bool:
+        """Whether the source is in trouble, and not asked this: copies answer, or whatever else heals."""
+        target = asked.question.target
+        if not (target.breaker.is_steady and target.flow.has_room()):
+            return False
+        if crowd is None and target.flow.shedding.admits(Priority.INTERACTIVE):
+            return False
+        healed = self.path.healed(asked.question) if crowd is None else None
+        if healed is not None:
+            exchange.respond(healed.head, healed.body)
+        elif crowd is None:
+            self.leave(exchange, self._healed_without(exchange, asked))
+        return True
+
+    async def _healed_without(self, exchange: wire.Exchange, asked: Asked) -> None:
+        question, clock = asked.question, self.path.clock
+        call = self.proxy.plain_call(question.endpoint, question.params, asked.forwarded, 0.0)
+        first, patience = self.fetcher.leave_out(call, question.target.host), question.target.patience
+        reply = await self.proxy.follow(call, first, clock.now(), clock.monotonic(), patience)
+        self.reply(exchange, question, reply)
 
     def _stand_in_line(self, exchange: wire.Exchange, asked: Asked) -> bool:
         """Where only a slot is missing."""

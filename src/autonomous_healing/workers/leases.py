@@ -109,6 +109,8 @@ class Lender:
         """The alias of the key to ask with, empty where none is wanted; None where nobody may ask now."""
         if not self._admission.breaker(endpoint, endpoint.source.hosts[0]).is_steady:
             return None
+        if self._admission.spares(endpoint.source.id):
+            return None  # each call has to be decided upon
         try:
             key = self._admission.limits(endpoint.source).keys.choose(endpoint.name)
         except NoKey:
