@@ -98,19 +98,22 @@ class Lender:
         """Whether its key may still be used; whether it still is the best one is not asked."""
         endpoint = self._endpoints[grant.place]
         host, limits = endpoint.source.hosts[0], self._admission.limits(endpoint.source)
-        if not self._admission.breaker(endpoint, host).is_steady:
+        if self._must_be_asked(endpoint):
             return False
         if not grant.alias:
             return not limits.ledger.rests(host)
         key, excluded = limits.keys.find(grant.alias), limits.keys.excluded(grant.alias)
         return key is not None and key.state is KeyState.OK and endpoint.name not in excluded
 
+    def _must_be_asked(self, endpoint: Endpoint) -> bool:
+        """Whether each call has to be decided upon."""
+        steady = self._admission.breaker(endpoint, endpoint.source.hosts[0]).is_steady
+        return not steady or self._admission.spares(endpoint.source.id)
+
     def _key_for(self, endpoint: Endpoint) -> str | None:
         """The alias of the key to ask with, empty where none is wanted; None where nobody may ask now."""
-        if not self._admission.breaker(endpoint, endpoint.source.hosts[0]).is_steady:
+        if self._must_be_asked(endpoint):
             return None
-        if self._admission.spares(endpoint.source.id):
-            return None  # each call has to be decided upon
         try:
             key = self._admission.limits(endpoint.source).keys.choose(endpoint.name)
         except NoKey:
