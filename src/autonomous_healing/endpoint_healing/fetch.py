@@ -122,7 +122,7 @@ class Fetcher:
     async def fetch(self, call: Call, hop: Hop = FIRST, tell: Callable[[Sent], None] = _untold) -> Response:
         """A judged answer, kept as last good copy. `tell` hears of the request as it is sent.
 
-        Raises `FetchFailed`, and `CannotHeal` when an extra call would pass the retry budget.
+        Raises `FetchFailed`, and `CannotHeal` when no extra call may be decided.
         """
         endpoint, began = call.endpoint, self._clock.now()
         host = hop.host or self.admission.choose_host(endpoint)

@@ -96,7 +96,7 @@ class EndpointHealer:
         self._clock = clock
         self._settings = settings
         self._kept = kept
-        self._hedger = Hedger(fetcher, clock, settings)
+        self.hedger = Hedger(fetcher, clock, settings)
         self._retries = BackgroundRetries(fetcher, clock, settings)
         self._background: set[asyncio.Task[Response]] = set()
         self._flights: Flights[Result] = Flights()
@@ -125,7 +125,7 @@ class EndpointHealer:
     async def _asked(self, call: Call) -> Result:
         began, start = self._clock.now(), self._clock.monotonic()
         patience = self._fetcher.patience(call.endpoint, call.deadline.remaining())
-        return await self.follow(call, self._hedger.fetch(call), began, start, patience)
+        return await self.follow(call, self.hedger.fetch(call), began, start, patience)
 
     async def follow(
         self,
