@@ -312,7 +312,7 @@ class Application:
             Chore("quotas", 5.0, self.quotas.save),
             Chore("agents", beat, save_statuses),
             Chore("missed_reports", MISSED_SECONDS, self._missed.look),
-            Chore("audit_head", 3600.0, self.audit.note_head),
+            Chore("audit_head", 60.0, self.audit.note_head),
             Chore("learning", self.settings.learning.snapshot_interval, self._learning.save),
         ]
 

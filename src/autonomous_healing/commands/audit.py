@@ -1,5 +1,6 @@
 """`autonomous-healing audit verify`."""
 
+import logging
 import os
 import re
 from typing import Annotated
@@ -33,6 +34,7 @@ def verify(path: File = DEFAULT_CONFIG, *, noted: Noted = None) -> int:
     """Walk the chain of the audit log; exit code 1 when it is broken, 2 when it cannot be looked at."""
     console = Console(soft_wrap=True, highlight=False, markup=False)
     settings = settings_or_exit(path, os.environ, console)
+    logging.getLogger("autonomous_healing").addHandler(logging.NullHandler())  # what is found is printed
     try:
         found = run_loop(_walk(settings, _head_in(noted)))
     except (DatabaseAway, ValueError) as why:

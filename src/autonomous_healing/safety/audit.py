@@ -76,14 +76,16 @@ class AuditTrail:
         return Intact(head)
 
     async def note_head(self) -> None:
-        """Say in the log where the chain ends, and whether what was said before still holds.
+        """Say in the log where the chain ends, if that is new, and whether what was said last still holds.
 
         Whoever takes rows off the end would have to take them out of the log as well. Raises `DatabaseAway`.
         """
         head, noted = await self._store.head(), self._noted
+        if head == noted:
+            return
         if noted is not None and noted.seq:
-            [*found] = await self._store.links_after(noted.seq - 1, 1)
-            if [link.head for link in found] != [noted]:
+            links = await self._store.links_after(noted.seq - 1, 1)
+            if [link.head for link in links] != [noted]:
                 log.error(
                     "audit_chain_broken", extra={"seq": noted.seq, "reason": "differs from what was noted"}
                 )

@@ -36,26 +36,21 @@ class AuditStore:
 
     async def head(self) -> Head:
         """Where the chain ends."""
-        rows = await self._fetch("head")
+        rows = await self._database.fetch(_SQL["head"])
         return _head(rows[0] if rows else None)
 
     async def links_after(self, seq: int, limit: int) -> Sequence[Link]:
         """In the order of the chain."""
-        return [_link(row) for row in await self._fetch("links_after", seq, limit)]
+        return [_link(row) for row in await self._database.fetch(_SQL["links_after"], seq, limit)]
 
     async def newest(
         self, since: datetime | None, until: datetime | None, before: int | None, limit: int
     ) -> Sequence[Link]:
         """The latest first: from `since` up to, but not at, `until`; below the place `before`."""
-        return [_link(row) for row in await self._fetch("newest_links", since, until, before, limit)]
-
-    async def _fetch(self, name: str, *args: object) -> Sequence[asyncpg.Record]:
-        try:
-            return await self._database.fetch(_SQL[name], *args)
-        except asyncpg.UndefinedTableError as fault:
-            raise DatabaseAway(
-                "this database is older than the audit log: start this release once"
-            ) from fault
+        return [
+            _link(row)
+            for row in await self._database.fetch(_SQL["newest_links"], since, until, before, limit)
+        ]
 
 
 def _head(row: asyncpg.Record | None) -> Head:
