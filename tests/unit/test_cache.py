@@ -5,13 +5,17 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.clock import ManualClock
 from tests.world import World
 
-from autonomous_healing.endpoint_healing.cache import ResponseCache
+from autonomous_healing import wire
+from autonomous_healing.endpoint_healing.cache import OLDEST, ResponseCache
+from autonomous_healing.endpoint_healing.caching.directives import RequestDirectives
 from autonomous_healing.endpoint_healing.call import Call, Response
-from autonomous_healing.endpoint_healing.fidelity import Fidelity
-from autonomous_healing.endpoint_healing.freshness import Sessions
+from autonomous_healing.endpoint_healing.fidelity import Fidelity, Policy
+from autonomous_healing.endpoint_healing.freshness import AlwaysOpen, MarketHours, Sessions
 from autonomous_healing.endpoint_healing.keeping import Keeping
 from autonomous_healing.endpoint_healing.options import CacheSettings
 from autonomous_healing.endpoint_healing.records import Series
@@ -19,6 +23,7 @@ from autonomous_healing.endpoint_healing.records import Series
 WORLD = World()
 CHART = WORLD.call("yahoo_finance/chart")
 MB = 1_048_576
+STALE = frozenset({Fidelity.STALE})
 
 GOOD = Response(
     status=200,
@@ -280,3 +285,120 @@ def test_what_turned_out_older_answers_nobody_by_itself() -> None:
     assert copies.reuse(CHART) is None
     assert copies.reuse(CHART) is None
     assert copies.named(CHART.resource) is None
+
+
+def test_what_was_asked_for_before_copies_were_forgotten_is_not_kept() -> None:
+    clock = ManualClock()
+    copies = cache(clock)
+    clock.pass_time(10.0)
+    copies.forget_all(place="yahoo_finance/chart")
+    clock.pass_time(1.0)
+    copies.keep(CHART, GOOD, took=2.0)
+    assert len(copies) == 0
+    copies.keep(CHART, GOOD, took=0.5)
+    assert len(copies) == 1
+    clock.pass_time(1.0)
+    assert copies.forget(CHART.resource)
+    copies.keep(CHART, GOOD, took=0.5)
+    assert len(copies) == 0
+
+
+def test_what_comes_back_replaces_nothing_newer() -> None:
+    copies = cache(ManualClock())
+    copies.keep(CHART, replace(GOOD, body=b"newer"))
+    copies.put_back(CHART, GOOD, age=5.0, doubted=False, looked_at=0.0)
+    found = copies.last_good(CHART)
+    assert found is not None
+    assert found.body == b"newer"
+
+
+def test_room_that_is_made_for_others_forbids_nothing() -> None:
+    clock = ManualClock()
+    copies = cache(clock, max_entries=1)
+    clock.pass_time(10.0)
+    a, b = charts("A", "B")
+    copies.keep(a, GOOD)
+    copies.keep(b, GOOD)
+    copies.keep(a, GOOD, took=1.0)
+    assert copies.last_good(a) is not None
+
+
+@pytest.mark.parametrize("hours", [None, Sessions(()), AlwaysOpen()])
+def test_an_age_beyond_all_reason_is_an_age(hours: MarketHours | None) -> None:
+    copies = ResponseCache(CacheSettings(), ManualClock(), hours)
+    copies.keep(CHART, replace(GOOD, keeping=Keeping(age=float("inf"))))
+    found = copies.last_good(CHART)
+    assert found is None or found.age == OLDEST
+
+
+@pytest.mark.parametrize("rule", ["must-revalidate", "proxy-revalidate", "no-cache", "s-maxage=10"])
+def test_where_its_source_forbids_it_nobody_gets_an_expired_copy_unasked(rule: str) -> None:
+    clock = ManualClock()
+    copies = cache(clock)
+    source = replace(CHART.endpoint.source, while_revalidate=True)
+    willing = replace(
+        CHART,
+        endpoint=replace(CHART.endpoint, source=source),
+        policy=Policy(levels=STALE),
+        wishes=RequestDirectives(max_stale=100.0),
+    )
+    for rules in (f"max-age=10, {rule}", "max-age=10"):
+        headers = {"cache-control": rules}
+        copies.keep(willing, replace(GOOD, headers=headers, keeping=Keeping(fresh=10.0)))
+        clock.pass_time(11.0)
+        copy = copies.latest(willing.resource)
+        assert copy is not None
+        given = copies.has_just_expired(copy, 11.0), copies.reuse(willing) is not None
+        assert given == ((False, False) if rule in rules else (True, True))
+        assert copies.last_good(willing) is not None
+
+
+def test_an_expired_copy_is_no_older_than_its_caller_allows_to_heal_with() -> None:
+    clock = ManualClock()
+    copies = cache(clock)
+    copies.keep(CHART, replace(GOOD, keeping=Keeping(fresh=10.0)))
+    clock.pass_time(50.0)
+    wishes = RequestDirectives(max_stale=100.0)
+    given = [
+        copies.reuse(replace(CHART, wishes=wishes, policy=Policy(levels=STALE, max_age=most))) is not None
+        for most in (None, 50.0, 49.0)
+    ]
+    assert given == [True, True, False]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["keep", "come", "forget", "back", "all", "restore"]),
+            st.sampled_from("ABCDE"),
+            st.integers(0, 3 * MB // 4),
+        ),
+        max_size=40,
+    )
+)
+@settings(deadline=None)
+def test_the_bytes_held_are_those_of_the_copies_held(acts: list[tuple[str, str, int]]) -> None:
+    clock = ManualClock()
+    copies = cache(clock, max_mb=1, max_entries=4)
+    for act, symbol, size in acts:
+        [call] = charts(symbol)
+        response = replace(GOOD, body=bytes(size))
+        clock.pass_time(1.0)
+        match act:
+            case "keep":
+                copies.keep(call, response)
+            case "come" if copy := copies.latest(call.resource):
+                head = wire.AnswerHead(1, [], None, False, frozenset(), True, 200)
+                copy.came = wire.Answer(head, bytes(size // 8))
+                copies.weigh(copy)
+            case "forget":
+                copies.forget(call.resource)
+            case "back":
+                copies.date_back(call, 10.0)
+            case "all":
+                copies.forget_all()
+            case "restore":
+                copies.put_back(call, response, age=5.0, doubted=size % 2 == 0, looked_at=clock.monotonic())
+        held = [copies.latest(one.resource) for one in charts(*"ABCDE")]
+        assert copies.bytes_held == sum(one.held for one in held if one is not None)
+        assert len(copies) <= 4

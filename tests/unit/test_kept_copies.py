@@ -1,11 +1,13 @@
 """Copies in a second layer: what it brings back answers or heals as if it had never left."""
 
+import asyncio
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.clock import ManualClock
+from tests.clock import ManualClock, let_others_run
 from tests.shelf import Shelf
 from tests.world import World, said
 
@@ -25,8 +27,11 @@ class Process:
         try:
             return await self._ask(place)
         finally:
-            assert self.world.kept is not None
-            await self.world.kept.flush()
+            await self.flush()
+
+    async def flush(self) -> None:
+        assert self.world.kept is not None
+        await self.world.kept.flush()
 
     async def _ask(self, place: str) -> Result:
         return await self.world.healer.answer(self.world.call(place, "exact, stale"))
@@ -122,3 +127,71 @@ async def test_neither_a_key_nor_a_question_can_be_read_there() -> None:
     assert len(row.key) == 32
     assert (row.source, row.endpoint, row.kind) == ("fred_api", "/observations", "macro")
     assert row.stale_until - row.fresh_until == timedelta(seconds=604_800)
+
+
+def published(world: World, day: str) -> None:
+    """From now on FRED speaks of this day."""
+    call = world.call("fred_api/observations")
+    truth = world.upstream.truth(world.url_of(call))
+    body = re.sub(rb'("realtime_(?:start|end)": ?)"[^"]*"', rb'\1"%b"' % day.encode(), truth.body)
+    world.upstream.says("", *[replace(truth, body=body)] * 10)
+
+
+async def test_what_its_publisher_has_revised_is_not_brought_back() -> None:
+    shelf, clock = Shelf(), ManualClock()
+    process = Process(shelf, clock)
+    ten, twenty = [
+        process.world.call("fred_api/observations", "exact, stale", limit=limit) for limit in ("10", "20")
+    ]
+    published(process.world, "2026-03-01")
+    await process.world.healer.answer(ten)
+    await process.flush()
+    published(process.world, "2026-03-02")
+    await process.world.healer.answer(twenty)
+    await process.flush()
+    assert len(shelf.rows) == 1
+    again = await process.world.healer.answer(ten)
+    assert again.response is not None
+    assert again.response.age is None
+
+
+async def test_an_earlier_edition_is_not_brought_back_beside_a_later_one() -> None:
+    shelf, clock = Shelf(), ManualClock()
+    before, after = Process(shelf, clock), Process(shelf, clock)
+    ten, twenty = [
+        before.world.call("fred_api/observations", "exact, stale", limit=limit) for limit in ("10", "20")
+    ]
+    published(before.world, "2026-03-01")
+    await before.world.healer.answer(ten)
+    await before.flush()
+    published(after.world, "2026-03-02")
+    await after.world.healer.answer(twenty)
+    again = await after.world.healer.answer(ten)
+    assert again.response is not None
+    assert (again.response.age, after.asked) == (None, 2)
+
+
+async def test_what_turned_out_older_does_not_come_back_young() -> None:
+    shelf, clock = Shelf(), ManualClock()
+    before, after = Process(shelf, clock), Process(shelf, clock)
+    await before.ask()
+    before.world.parts.cache.date_back(before.world.call(RATES), 600.0)
+    await before.flush()
+    [row] = shelf.rows.values()
+    assert row.stale_until > clock.now()
+    again = await after.ask()
+    assert again.response is not None
+    assert (again.response.age, after.asked) == (None, 1)
+
+
+async def test_what_is_forgotten_while_it_is_looked_for_is_not_brought_back() -> None:
+    shelf, clock = Shelf(), ManualClock()
+    await Process(shelf, clock).ask()
+    after = Process(shelf, clock)
+    shelf.turns = 5
+    looking = asyncio.create_task(after.ask())
+    await let_others_run(2)
+    clock.pass_time(1.0)
+    after.world.parts.cache.forget_all()
+    await looking
+    assert after.asked == 1

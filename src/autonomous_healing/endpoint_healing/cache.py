@@ -1,11 +1,13 @@
 """The last good copy of every answer: for those who ask again at once, and for the hour without a source."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from zlib import crc32
 
+from autonomous_healing.endpoint_healing.caching.directives import answer_directives
 from autonomous_healing.endpoint_healing.call import Call, Response
 from autonomous_healing.endpoint_healing.endpoints import DataKind
 from autonomous_healing.endpoint_healing.fidelity import Fidelity
@@ -20,6 +22,9 @@ OF_EXCHANGES = frozenset({DataKind.QUOTE, DataKind.INTRADAY, DataKind.DAILY})
 
 #: What a 304 does not say of the answer that it stands for (RFC 9111, section 3.2).
 KEPT_BY_304 = frozenset({"content-encoding", "content-length", "content-range", "content-type"})
+
+#: No answer counts as older, whatever caches on the way say, in seconds (RFC 9111, section 1.2.2).
+OLDEST = 2.0**31
 
 #: A copy asked for so often in its lifetime is fetched anew before it is over.
 POPULAR = 3
@@ -52,6 +57,7 @@ class Copy:
     published: date | None = None  #: the day of which the publisher speaks
     answers: bool = True  #: by itself, while it is fresh
     shared: bool = True  #: those who asked at the same time may have it, too
+    strict: bool = False  #: once it is not fresh any more, its source must be asked
     doubted: bool = False  #: it turned out older than it looked: it may only heal
     still: tuple[AnswerHead, Answer] | None = None  #: the last 304, and what it stood for
 
@@ -94,7 +100,9 @@ class ResponseCache:
         self.prefetches = settings.prefetch and settings.serve_fresh
         self.has_second_layer = False
         self._looked: OrderedDict[str, None] = OrderedDict()
-        self.kept: Callable[[str, Copy], None] = lambda resource, copy: None  #: told of each new copy
+        self._voided_at = -math.inf  #: monotonic seconds: nothing that was asked for before is kept
+        self.kept: Callable[[str, Copy], None] = lambda resource, copy: None  #: told of new and changed ones
+        self.revised: Callable[[str], None] = lambda resource: None  #: told what its publisher took back
 
     def __len__(self) -> int:
         return len(self._copies)
@@ -111,7 +119,10 @@ class ResponseCache:
             return
         if len(response.body) > self._settings.max_body_mb * 1_048_576:
             return
-        made_at = self._clock.monotonic() - took - response.keeping.age
+        asked_at = self._clock.monotonic() - took
+        if asked_at < self._voided_at:
+            return
+        made_at = asked_at - min(response.keeping.age, OLDEST)
         copy = self._copy_of(call, response, made_at)
         self.looked(call.resource)
         self._forget_revised(copy)
@@ -119,9 +130,16 @@ class ResponseCache:
         self.stored += 1
         self.kept(call.resource, copy)
 
-    def put_back(self, call: Call, response: Response, *, age: float, doubted: bool) -> None:
-        """A copy from the second layer, which was true so many seconds ago; doubted, it may only heal."""
+    def put_back(
+        self, call: Call, response: Response, *, age: float, doubted: bool, looked_at: float
+    ) -> None:
+        """A copy from the second layer, which was true so many seconds ago; doubted, it may only heal.
+
+        Not where it was looked for (monotonic seconds) before copies were forgotten, or where newer is known.
+        """
         copy = self._copy_of(call, response, self._clock.monotonic() - age)
+        if looked_at < self._voided_at or call.resource in self._copies or self._is_revised(copy):
+            return
         if doubted:
             copy.doubt()
         self.put(call.resource, copy)
@@ -139,13 +157,13 @@ class ResponseCache:
 
     def put(self, resource: str, copy: Copy) -> None:
         """In the place of the one before; the least recently used make room."""
-        self.forget(resource)
+        self._drop(resource)
         self._copies[resource] = copy
         if series := copy.series:
             self._of_series.setdefault(series, set()).add(resource)
         self.weigh(copy)
         while len(self._copies) > self._settings.max_entries or self._too_heavy():
-            self.forget(next(iter(self._copies)))
+            self._drop(next(iter(self._copies)))
 
     def weigh(self, copy: Copy) -> None:
         """One that is kept holds more or less than before."""
@@ -174,7 +192,8 @@ class ResponseCache:
         too_old = wishes.max_age is not None and age > wishes.max_age
         if too_old or left < wishes.min_fresh - wishes.max_stale:
             return None
-        if left <= 0 and not (wishes.max_stale and call.policy.allows(Fidelity.STALE)):
+        allowed = call.policy.allows(Fidelity.STALE) and call.policy.allows_age(age)
+        if left <= 0 and (copy.strict or not (wishes.max_stale and allowed)):
             return None
         copy.hits += 1
         self.hits += left > 0
@@ -229,9 +248,14 @@ class ResponseCache:
             copy.kept_at = min(copy.kept_at, self._clock.monotonic() - age)
             copy.doubt()
             self.weigh(copy)
+            self.kept(call.resource, copy)
 
     def forget(self, resource: str) -> bool:
-        """Whether there was one."""
+        """Whether there was one. What was asked for before and is still under way is not kept either."""
+        self._voided_at = self._clock.monotonic()
+        return self._drop(resource)
+
+    def _drop(self, resource: str) -> bool:
         copy = self._copies.pop(resource, None)
         if copy is None:
             return False
@@ -245,14 +269,15 @@ class ResponseCache:
         return True
 
     def forget_all(self, *, source: str | None = None, place: str | None = None) -> int:
-        """Those of a source or of one endpoint, or all; how many there were."""
+        """As `forget`, those of a source or of one endpoint, or all; how many there were."""
+        self._voided_at = self._clock.monotonic()
         gone = [
             resource
             for resource, copy in self._copies.items()
             if (source is None or copy.response.source == source) and (place is None or copy.place == place)
         ]
         for resource in gone:
-            self.forget(resource)
+            self._drop(resource)
         return len(gone)
 
     def _forget_revised(self, newer: Copy) -> None:
@@ -263,13 +288,21 @@ class ResponseCache:
         for resource in list(self._of_series.get(newer.series, ())):
             before = self._copies[resource].published
             if before is not None and before < published:
-                self.forget(resource)
+                self._drop(resource)
+                self.revised(resource)
+
+    def _is_revised(self, copy: Copy) -> bool:
+        """Whether its publisher has spoken of a later day already."""
+        others = [self._copies[one].published for one in self._of_series.get(copy.series, ())]
+        mine = copy.published
+        return mine is not None and any(one is not None and one > mine for one in others)
 
     def _copy_of(self, call: Call, response: Response, made_at: float) -> Copy:
         lifetimes = self._settings.kinds.of(call.kind)
         said, record = response.keeping, response.record
         edition = record if isinstance(record, Series | Description) else None
-        ours = lifetimes.while_revalidate if call.endpoint.source.while_revalidate else 0.0
+        strict = _is_strict(response.headers)
+        ours = lifetimes.while_revalidate if call.endpoint.source.while_revalidate and not strict else 0.0
         return Copy(
             call.endpoint.place,
             response,
@@ -283,10 +316,17 @@ class ResponseCache:
             published=edition.published if edition else None,
             answers=self._settings.serve_fresh,
             shared=said.shared and self.coalesces,
+            strict=strict,
         )
 
     def _too_heavy(self) -> bool:
         return self.bytes_held > self._settings.max_mb * 1_048_576
+
+
+def _is_strict(headers: Mapping[str, str]) -> bool:
+    """RFC 9111, section 4.2.4: what forbids to give a copy unasked once it is not fresh any more."""
+    rules = answer_directives(headers.get("cache-control", "").encode("latin-1", "replace"))
+    return rules.must_revalidate or rules.proxy_revalidate or rules.no_cache or rules.s_maxage is not None
 
 
 def _condition(headers: Mapping[str, str]) -> bytes:

@@ -80,12 +80,16 @@ class Controls:
             if source is not None:
                 self._source(source)
             chosen = [one for one in self._endpoints if source in (None, one.source.id)]
-        count = sum(
-            self._cache.forget_all(place=one.place) + self._raw.forget_place(one.place) for one in chosen
-        )
+        count = self._forget(chosen)
         if self._kept is not None:
             await self._kept.forget_endpoints(chosen)
+            self._forget(chosen)  # what was brought back while that lasted
         return count
+
+    def _forget(self, endpoints: Sequence[Endpoint]) -> int:
+        return sum(
+            self._cache.forget_all(place=one.place) + self._raw.forget_place(one.place) for one in endpoints
+        )
 
     def _endpoint(self, source: str, name: str) -> Endpoint:
         self._source(source)

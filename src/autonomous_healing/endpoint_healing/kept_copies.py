@@ -18,6 +18,8 @@ from autonomous_healing.resilience import Clock
 #: An exchange is closed for so long at most (seconds); the windows of its copies do not run meanwhile.
 LONGEST_CLOSE = 5 * 86_400.0
 
+#: So much earlier than it was true a copy is over that may only heal.
+DOUBTED = timedelta(seconds=1)
 
 #: Copies that wait to be put; more are not.
 MOST_WAITING = 1000
@@ -50,6 +52,7 @@ class KeptCopies:
         self._waiting: OrderedDict[str, Copy] = OrderedDict()
         self._looks: Flights[None] = Flights()
         cache.kept = self._put
+        cache.revised = self._remove
         cache.has_second_layer = True
 
     async def recall(self, call: Call) -> None:
@@ -58,6 +61,7 @@ class KeptCopies:
             await self._looks.join(call.resource, lambda: self._recall(call))
 
     async def _recall(self, call: Call) -> None:
+        looked_at = self._clock.monotonic()
         row = await self._layer.find(_digest(call.resource))
         self._cache.looked(call.resource)
         if row is None or self._cache.latest(call.resource) is not None:
@@ -69,7 +73,8 @@ class KeptCopies:
         judged = await self._fetcher.judge_kept(call, answer)
         if judged is not None:
             response, is_old = judged
-            self._cache.put_back(call, response, age=age, doubted=is_old)
+            doubted = is_old or row.fresh_until < row.stored_at
+            self._cache.put_back(call, response, age=age, doubted=doubted, looked_at=looked_at)
 
     async def flush(self) -> None:
         """Put what was kept since the last time."""
@@ -79,14 +84,17 @@ class KeptCopies:
 
     async def forget(self, resource: str) -> None:
         """Keep no copy of one question."""
-        self._waiting.pop(resource, None)
-        self._layer.remove(_digest(resource))
+        self._remove(resource)
 
     async def forget_endpoints(self, endpoints: Iterable[Endpoint]) -> None:
         """Keep nothing of theirs. Raises `DatabaseAway`."""
         await self.flush()  # or what waits would be kept afterwards
         for one in endpoints:
             await self._layer.forget_source(one.source.id, one.name)
+
+    def _remove(self, resource: str) -> None:
+        self._waiting.pop(resource, None)
+        self._layer.remove(_digest(resource))
 
     def _put(self, resource: str, copy: Copy) -> None:
         """Soon: what changes with every answer need not be put each time."""
@@ -97,7 +105,7 @@ class KeptCopies:
     def _row(self, resource: str, copy: Copy) -> CacheRow:
         response = copy.response
         true_at = self._clock.now() - timedelta(seconds=self._clock.monotonic() - copy.kept_at)
-        fresh_until = true_at + timedelta(seconds=copy.fresh)
+        over = true_at + timedelta(seconds=copy.fresh)
         use = max(copy.if_error, copy.while_revalidate)
         use += LONGEST_CLOSE if copy.kind in OF_EXCHANGES else 0.0
         digest = _digest(resource)
@@ -111,8 +119,8 @@ class KeptCopies:
             headers=(("content-type", response.content_type), *response.headers.items()),
             body=response.body,
             stored_at=true_at,
-            fresh_until=fresh_until,
-            stale_until=fresh_until + timedelta(seconds=use),
+            fresh_until=true_at - DOUBTED if copy.doubted else over,
+            stale_until=over + timedelta(seconds=use),
             etag=response.headers.get("etag"),
             hits=copy.hits,
         )
