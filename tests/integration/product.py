@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 import msgspec
+import yaml
 from tests.eventually import CLOCK, eventually
 
 from autonomous_healing.application import Application
@@ -22,7 +23,7 @@ from autonomous_healing.commands.demo import DEMO_CONFIG
 from autonomous_healing.database.processes import postmaster_of, socket_dir_of
 from autonomous_healing.drills import KEYS, Stage
 from autonomous_healing.endpoint_healing.freshness import AlwaysOpen
-from autonomous_healing.settings import Settings, load_settings, to_yaml
+from autonomous_healing.settings import Settings, load_settings
 
 SOURCES = ("yahoo_finance", *KEYS)
 
@@ -253,9 +254,9 @@ async def run_key_command(
 
 
 def command_line(settings: Settings, *arguments: str) -> tuple[str, ...]:
-    """How a person would start these settings, which are written to a file for it."""
+    """How a person would start these settings: what is not the default is written to a file."""
     file = Path(settings.database.data_dir).parent / "healing_config.yaml"
-    file.write_text(to_yaml(settings))
+    file.write_text(yaml.safe_dump(settings.model_dump(mode="json", by_alias=True, exclude_defaults=True)))
     return (sys.executable, "-m", "autonomous_healing", "--config", str(file), *arguments)
 
 
