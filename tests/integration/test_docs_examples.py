@@ -23,7 +23,7 @@ from autonomous_healing.database import Database
 from autonomous_healing.drills import DrillReport, Stage
 from autonomous_healing.drills.twins import Fault, FaultKind
 from autonomous_healing.endpoint_healing.codes import ERROR_TYPE, MEANING
-from autonomous_healing.endpoint_healing.fetch import RELAYED
+from autonomous_healing.endpoint_healing.relaying import RELAYED
 from autonomous_healing.endpoint_healing.strategies import CASCADE
 from autonomous_healing.proxy.healing_proxy import FORWARDED
 

@@ -1,14 +1,14 @@
 """One attempt at one target: admitted, sent, judged, and counted where it belongs."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autonomous_healing.endpoint_healing.admission import Admission, Refused
 from autonomous_healing.endpoint_healing.blame import Blaming, is_hasty
 from autonomous_healing.endpoint_healing.cache import ResponseCache
-from autonomous_healing.endpoint_healing.call import BadAnswer, Call, Failure, Finding, Response, Trouble
+from autonomous_healing.endpoint_healing.call import Call, Failure, Finding, Response, Trouble
 from autonomous_healing.endpoint_healing.codes import FROZEN, MISSING, STALE, THROTTLES
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
@@ -20,15 +20,11 @@ from autonomous_healing.endpoint_healing.options import HealingSettings
 from autonomous_healing.endpoint_healing.priority import OF_PURPOSE
 from autonomous_healing.endpoint_healing.purpose import Purpose
 from autonomous_healing.endpoint_healing.records import Bars, Quote, Record
-from autonomous_healing.endpoint_healing.redaction import Redaction
+from autonomous_healing.endpoint_healing.relaying import bad_answer, content_type, relayed
 from autonomous_healing.endpoint_healing.retry_after import OF_LIMITS, OUTAGE, retry_after
 from autonomous_healing.endpoint_healing.upstream import Answer, Unanswered, Upstream
 from autonomous_healing.healing import CannotHeal
 from autonomous_healing.resilience import Clock, Deadline
-
-#: Headers of an upstream that speak of the data and may go on to the caller.
-RELAYED = ("cache-control", "etag", "last-modified", "expires", "location", "content-language")
-
 
 #: Characters of a message that are kept; cut only after redaction, or half a key would be left.
 MESSAGE = 200
@@ -330,9 +326,9 @@ class Fetcher:
         redaction = self._judges.redactions.of(call.endpoint.source.id)
         return Response(
             status=answer.status,
-            content_type=_content_type(answer, redaction),
+            content_type=content_type(answer, redaction),
             body=redaction.body(answer.body),
-            headers=_relayed(answer.headers, redaction),
+            headers=relayed(answer.headers, redaction),
             source=call.endpoint.source.id,
             host=host,
             fetched_at=self._clock.now(),
@@ -365,7 +361,7 @@ class Fetcher:
             finding=finding,
             key_alias=sent.key.alias if sent.key else None,
             message=redaction.text(message)[:MESSAGE],
-            answer=_bad_answer(answer, redaction) if answer else None,
+            answer=bad_answer(answer, redaction) if answer else None,
             record=reading.record if finding and finding.code in (STALE, FROZEN) else None,
         )
         return replace(failure, retry_after=self._time_of_return(failure, answer))
@@ -391,15 +387,3 @@ class Fetcher:
             message=str(refused),
             blame=refused.blame,
         )
-
-
-def _relayed(headers: Mapping[str, str], redaction: Redaction) -> dict[str, str]:
-    return {name: redaction.text(headers[name]) for name in RELAYED if name in headers}
-
-
-def _bad_answer(answer: Answer, redaction: Redaction) -> BadAnswer:
-    return BadAnswer(answer.status, _content_type(answer, redaction), redaction.body(answer.body))
-
-
-def _content_type(answer: Answer, redaction: Redaction) -> str:
-    return redaction.text(answer.headers.get("content-type", "application/octet-stream"))

@@ -12,12 +12,13 @@ from autonomous_healing import wire
 from autonomous_healing.endpoint_healing.cache import NEARLY_OVER, POPULAR, Copy, ResponseCache
 from autonomous_healing.endpoint_healing.call import Call, Response
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
-from autonomous_healing.endpoint_healing.fetch import RELAYED, Fetcher, Sent
+from autonomous_healing.endpoint_healing.fetch import Fetcher, Sent
 from autonomous_healing.endpoint_healing.fidelity import Fidelity
 from autonomous_healing.endpoint_healing.keys import Key, NoKey
 from autonomous_healing.endpoint_healing.observations import Observations, Target, Timing, bucket_of
 from autonomous_healing.endpoint_healing.purpose import Purpose
 from autonomous_healing.endpoint_healing.quota import QuotaSpent, Weight
+from autonomous_healing.endpoint_healing.relaying import RELAYED
 from autonomous_healing.endpoint_healing.upstream import Route, Unanswered, Upstream, read
 from autonomous_healing.resilience import Clock
 

@@ -10,9 +10,9 @@ import msgspec
 from autonomous_healing.endpoint_healing.call import BadAnswer, Failure, Response
 from autonomous_healing.endpoint_healing.codes import ERROR_TYPE
 from autonomous_healing.endpoint_healing.diagnosis import diagnose
-from autonomous_healing.endpoint_healing.fetch import RELAYED
 from autonomous_healing.endpoint_healing.fidelity import Fidelity
 from autonomous_healing.endpoint_healing.healer import LAST_RESORT, LATE_ANSWER, Result
+from autonomous_healing.endpoint_healing.relaying import RELAYED
 from autonomous_healing.healing import Outcome
 
 PROBLEM = "application/problem+json"
