@@ -11,6 +11,7 @@ from tests.clock import ManualClock, let_others_run
 from tests.shelf import Shelf
 from tests.world import World, said
 
+from autonomous_healing.endpoint_healing.caching.rows import CacheRow
 from autonomous_healing.endpoint_healing.healer import Result
 
 CACHING: Any = {"cache": {"serve_fresh": True, "coalesce": True}, "in_request_retries": 0}
@@ -195,3 +196,27 @@ async def test_what_is_forgotten_while_it_is_looked_for_is_not_brought_back() ->
     after.world.parts.cache.forget_all()
     await looking
     assert after.asked == 1
+
+
+class TiredShelf(Shelf):
+    """One that gives nothing while it has too much to do."""
+
+    tired = True
+
+    async def find(self, resource: bytes) -> CacheRow | None:
+        row = await super().find(resource)
+        return None if self.tired else row
+
+
+async def test_what_the_second_layer_was_too_busy_to_give_heals_later() -> None:
+    shelf, clock = TiredShelf(), ManualClock()
+    await Process(shelf, clock).ask()
+    clock.pass_time(1000.0)
+    after = Process(shelf, clock)
+    after.world.upstream.says("", said(500), said(500), said(500))
+    in_vain = [(await after.ask()).healed for _ in range(2)]
+    looks = shelf.looks
+    shelf.tired = False
+    clock.pass_time(1.0)
+    assert (in_vain, looks) == ([False, False], 2)  # one of the process before
+    assert (await after.ask()).healed

@@ -26,6 +26,9 @@ KEPT_BY_304 = frozenset({"content-encoding", "content-length", "content-range", 
 #: No answer counts as older, whatever caches on the way say, in seconds (RFC 9111, section 1.2.2).
 OLDEST = 2.0**31
 
+#: Seconds after which the second layer is asked again for what it did not give: it may have been too busy.
+LOOK_AGAIN = 1.0
+
 #: A copy asked for so often in its lifetime is fetched anew before it is over.
 POPULAR = 3
 
@@ -99,7 +102,7 @@ class ResponseCache:
         self.coalesces = settings.coalesce
         self.prefetches = settings.prefetch and settings.serve_fresh
         self.has_second_layer = False
-        self._looked: OrderedDict[str, None] = OrderedDict()
+        self._looked: OrderedDict[str, float] = OrderedDict()  #: monotonic seconds
         self._voided_at = -math.inf  #: monotonic seconds: nothing that was asked for before is kept
         self.kept: Callable[[str, Copy], None] = lambda resource, copy: None  #: told of new and changed ones
         self.revised: Callable[[str], None] = lambda resource: None  #: told what its publisher took back
@@ -146,12 +149,14 @@ class ResponseCache:
 
     def must_look(self, resource: str) -> bool:
         """Whether there may be a copy in the second layer of which nothing is known here."""
-        return self.has_second_layer and resource not in self._looked and resource not in self._copies
+        if not self.has_second_layer or resource in self._copies:
+            return False
+        return self._clock.monotonic() - self._looked.get(resource, -math.inf) >= LOOK_AGAIN
 
     def looked(self, resource: str) -> None:
         """What the second layer knew of it is known here."""
         if self.has_second_layer:
-            self._looked[resource] = None
+            self._looked[resource] = self._clock.monotonic()
             if len(self._looked) > 2 * self._settings.max_entries:
                 self._looked.popitem(last=False)
 
