@@ -639,3 +639,14 @@ def test_a_rest_that_is_over_counts_for_nothing() -> None:
     assert keys.key(FIRST).state is KeyState.LIMITED
     clock.pass_time(40.0)
     assert chosen(keys) == FIRST
+
+
+def test_what_is_due_at_one_endpoint_is_not_forgotten_over_another() -> None:
+    clock = ManualClock()
+    keys = ring(clock, rotate_on=IN_ORDER)
+    keys.reject(FIRST, AUTH_REJECTED, HERE, None)
+    keys.exclude(FIRST, {ELSEWHERE: 86_400.0})
+    assert chosen(keys, HERE) == chosen(keys, ELSEWHERE) == SECOND
+    clock.pass_time(3600.0)
+    assert chosen(keys, ELSEWHERE) == SECOND  # there the plan is known not to cover it
+    assert chosen(keys, HERE, may_check=True) == FIRST

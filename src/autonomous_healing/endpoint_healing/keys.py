@@ -224,6 +224,8 @@ class KeyRing:
         now = self._clock.monotonic()
         if exclude is None and now < self._chosen_until and (chosen := self._chosen.get(endpoint)):
             return chosen
+        if now >= self._chosen_until:
+            self._chosen.clear()
         self._wake(now)
         due = None if exclude else self._due(endpoint, now)
         if due is not None:
