@@ -308,6 +308,14 @@ async def test_a_second_look_goes_past_all_caches(fresh: bool, sent: dict[str, s
     assert dict(world.upstream.asked[0].headers) == sent
 
 
+async def test_no_source_is_left_alone_for_longer_than_is_set_whatever_it_says() -> None:
+    world = World(healing={"retry_after_cap": 60.0})
+    world.upstream.says("https", said(503, "", retry_after="3600"), said(429, "", retry_after="3600"))
+    outage = await world.failed(world.call("fred_api/series"))
+    throttle = await world.failed(world.call(AGGS))
+    assert (outage.failure.retry_after, throttle.failure.retry_after) == (60.0, 60.0)
+
+
 @pytest.mark.parametrize(
     ("seconds", "soft"),
     [((), 5.0), ((0.1,) * 19, 5.0), ((0.1,) * 20, 1.0), ((2.0,) * 20, 3.0), ((9.0,) * 20, 5.0)],

@@ -71,6 +71,23 @@ def test_the_share_follows_envoy_s_formula(good: int, failed: int, share: float)
     assert trouble.shedding.refused_share() == pytest.approx(share, abs=0.0005)
 
 
+@pytest.mark.parametrize(
+    ("settings", "share"),
+    [
+        ({}, 0.473),
+        ({"success": 0.5}, 0.0),
+        ({"success": 1.0}, 0.4995),
+        ({"max_refused": 0.3}, 0.3),
+        ({"min_calls": 1001}, 0.0),
+        ({"window": 1.0}, 0.0),  # of the last second there are too few
+    ],
+)
+def test_each_setting_moves_the_share(settings: dict[str, float], share: float) -> None:
+    trouble = Trouble(**{"min_calls": 100, **settings})
+    trouble.seen(500, 500)
+    assert trouble.shedding.refused_share() == pytest.approx(share, abs=0.0005)
+
+
 def test_while_all_is_well_nothing_is_refused() -> None:
     trouble = Trouble()
     trouble.seen(960, 40)
