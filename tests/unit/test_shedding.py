@@ -17,10 +17,10 @@ INTERACTIVE, BATCH, PROBE, SHADOW = Priority
 class Trouble:
     """A source, and the share of each kind of calls that is refused."""
 
-    def __init__(self, seed: int = 1, **settings: float) -> None:
+    def __init__(self, **settings: float) -> None:
         self.clock = ManualClock()
         options = AdmissionSettings.model_validate(settings)
-        self.shedding = Shedding("fred_api", self.clock, options, random.Random(seed))
+        self.shedding = Shedding("fred_api", self.clock, options, random.Random(1))
 
     def seen(self, good: int, failed: int, seconds: float = 20.0) -> None:
         """So many calls, one after the other within so many seconds, the failed ones spread among them."""
