@@ -46,7 +46,7 @@ class FastLane(Lane):
             return crowd is None and (
                 self._take_detour(exchange, asked, copy) or self._stand_in_line(exchange, asked)
             )
-        attempt = FirstAttempt(self, exchange, asked, key, self._loop.time(), copy, crowd=crowd)
+        attempt = FirstAttempt(self, exchange, asked, key, copy, crowd=crowd)
         question.route.connections.ask(attempt)
         return True
 
@@ -55,7 +55,7 @@ class FastLane(Lane):
         for other in self.path.others(asked.question):
             key = self.path.admit(other, Purpose.FIRST)
             if key is not None:
-                attempt = FirstAttempt(self, exchange, asked, key, self._loop.time(), copy, other)
+                attempt = FirstAttempt(self, exchange, asked, key, copy, other)
                 other.route.connections.ask(attempt)
                 return True
         healed = self.path.healed(asked.question)

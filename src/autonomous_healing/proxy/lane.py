@@ -58,6 +58,7 @@ class Lane(ABC):
         self.rest: Callable[[wire.Exchange, Asked], None] = _nowhere
         self._tasks: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()
+        self.now = self._loop.time
 
     def take(self, exchange: wire.Exchange, asked: Asked) -> bool:
         """Whether it is answered, or on its way; if not, nothing has been done."""
@@ -182,7 +183,6 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         exchange: wire.Exchange,
         asked: Asked,
         key: Key,
-        now: float,
         copy: Copy | None,
         question: Question | None = None,
         crowd: Crowd | None = None,
@@ -190,7 +190,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         """`copy`: of which its source may say that it still holds; `question`: the same at another host;
         `crowd`: of `exchange`, where it may be of nobody.
         """
-        question = question or asked.question
+        question, now = question or asked.question, lane.now()
         more = asked.more if copy is None else asked.more + copy.condition
         request = lane.path.request(question, key, more)
         patience = min(question.target.patience, question.endpoint.timeout)

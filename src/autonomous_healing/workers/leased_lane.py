@@ -149,7 +149,7 @@ class LeasedLane(Lane):
         key = self.path.admit(asked.question, Purpose.FIRST)
         if key is None:
             return False
-        attempt = LeasedAttempt(self, exchange, asked, key, self._loop.time(), copy, crowd=crowd)
+        attempt = LeasedAttempt(self, exchange, asked, key, copy, crowd=crowd)
         asked.question.route.connections.ask(attempt)
         return True
 
