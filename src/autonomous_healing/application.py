@@ -371,6 +371,7 @@ class Application:
 
     async def _stop_ground(self) -> None:
         try:
+            self.healthy_path.count()
             await self._bookkeeper.save_due(everything=True)
         finally:  # whatever became of that, the events are kept
             await self._cache_store.flush()

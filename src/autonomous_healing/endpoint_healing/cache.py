@@ -76,6 +76,11 @@ class Copy:
         level = Fidelity.EXACT if age <= self.fresh else Fidelity.STALE
         return replace(self.response, age=age, ttl=self.fresh - age, fidelity=level)
 
+    def is_meant_by(self, etag: str | None) -> bool:
+        """Whether a 304 speaks of this answer, and not of another version (RFC 9111, section 4.3.4)."""
+        own = self.response.headers.get("etag")
+        return etag is None or own is None or etag.removeprefix("W/") == own.removeprefix("W/")
+
     def unchanged(self, said: Mapping[str, str]) -> dict[str, str]:
         """The fields of the answer that still holds, as a 304 updates them (RFC 9111, section 3.2)."""
         newer = {name: value for name, value in said.items() if name not in KEPT_BY_304}

@@ -271,7 +271,7 @@ class Fetcher:
             answer = await self._upstream.get(call.endpoint.source, sent.host, path, headers, sent.seconds)
         except Unanswered as none:
             return none
-        if answer.status == 304 and named is not None:
+        if answer.status == 304 and named is not None and named.is_meant_by(answer.headers.get("etag")):
             self._cache.confirmed += 1
             return Answer(200, named.unchanged(answer.headers), named.response.body)
         return answer

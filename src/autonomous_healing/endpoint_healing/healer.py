@@ -68,7 +68,8 @@ class Result:
     @property
     def shared(self) -> bool:
         """Whether others who asked at the same time may have it, too (RFC 9111, section 4)."""
-        return self.response is None or self.healed or self.response.keeping.shared
+        response = self.response
+        return response is None or response.age is not None or response.keeping.shared
 
 
 class NotCached(Exception):
@@ -110,12 +111,12 @@ class EndpointHealer:
         if call.wishes.only_if_cached:
             raise NotCached
         if call.hurried or call.resource in self._alone or not self._settings.cache.coalesce:
-            return self._told(await self._asked(call))
+            return self._felt(self._told(await self._asked(call)))
         wanted = (call.resource, call.policy, call.wishes, call.batch)
         result, joined = await self._flights.join(wanted, lambda: self._asked(call))
-        if not joined or self._told(result).shared:
-            return self._felt(result) if joined else self._told(result)
-        return await self._asked(call)
+        if joined and not self._told(result).shared:
+            result = await self._asked(call)
+        return self._felt(self._told(result))
 
     async def recall(self, call: Call) -> None:
         """Take into memory a copy that only the second layer has."""
@@ -125,7 +126,7 @@ class EndpointHealer:
     async def _asked(self, call: Call) -> Result:
         began, start = self._clock.now(), self._clock.monotonic()
         patience = self._fetcher.patience(call.endpoint, call.deadline.remaining())
-        return await self.follow(call, self.hedger.fetch(call), began, start, patience)
+        return await self._follow(call, self.hedger.fetch(call), began, start, patience)
 
     async def follow(
         self,
@@ -139,6 +140,16 @@ class EndpointHealer:
 
         `patience`: seconds from its start until healing begins although an answer may still come.
         """
+        return self._felt(await self._follow(call, first, began, start, patience))
+
+    async def _follow(
+        self,
+        call: Call,
+        first: Coroutine[None, None, Response],
+        began: datetime,
+        start: float,
+        patience: float,
+    ) -> Result:
         attempt = self._begin(first)
         bypassed = self._passes_through(call)
         try:
@@ -152,7 +163,7 @@ class EndpointHealer:
             raise
         if not bypassed:
             self._try_later(result)
-        return self._felt(replace(result, bypassed=bypassed))
+        return replace(result, bypassed=bypassed)
 
     def _try_later(self, result: Result) -> None:
         """Where the answer is not the source's own, try to have a good copy again."""

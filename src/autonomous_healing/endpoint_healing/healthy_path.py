@@ -32,7 +32,12 @@ CROWDED = 0.05
 JUDGED_AT_ONCE = 131_072
 
 #: Fields of an answer's head that may change what callers are told, or how long it may be kept.
-_TELLING = frozenset(name.encode() for name in RELAYED) | {b"content-type", b"content-encoding", b"age"}
+_TELLING = frozenset(name.encode() for name in RELAYED) | {
+    b"content-type",
+    b"content-encoding",
+    b"age",
+    b"vary",
+}
 
 #: How the names of some fields begin that speak of limits; those of all others hold the word.
 _CREDITS = b"api-credits-"
@@ -185,8 +190,14 @@ class HealthyPath:
         """Whether those who asked at the same time may have it, too (RFC 9111, section 4)."""
         return response.keeping.shared and not self._asked_alone
 
-    def unchanged(self, copy: Copy, answer: wire.Answer) -> wire.Answer:
-        """What a 304 stands for: the kept answer as if it had come whole; made once for each head."""
+    def unchanged(self, copy: Copy, answer: wire.Answer) -> wire.Answer | None:
+        """What a 304 stands for: the kept answer as if it had come whole; made once for each head.
+
+        None where it speaks of another version.
+        """
+        etag = answer.head.first(b"etag")
+        if not copy.is_meant_by(etag.decode("latin-1") if etag is not None else None):
+            return None
         self._cache.confirmed += 1
         if copy.still is not None and copy.still[0] is answer.head:
             return copy.still[1]

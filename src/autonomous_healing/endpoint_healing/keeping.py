@@ -9,6 +9,13 @@ from email.utils import parsedate_to_datetime
 LONGEST = 86_400.0
 
 
+#: A date of whole seconds on another clock says nothing below this (seconds).
+CLOCKS_DIFFER = 2.0
+
+#: Of an age, whatever is said: ten years, and anything beyond is as useless.
+LONGEST_AGE = 315_360_000.0
+
+
 @dataclass(frozen=True, slots=True)
 class Keeping:
     """Whether an answer may be kept, and how it ages."""
@@ -31,11 +38,19 @@ def keeping(headers: Mapping[str, str], now: datetime) -> Keeping:
     """From `Cache-Control`, `Expires`, `Date` and `Age`; header names in lower case."""
     rules = _directives(headers.get("cache-control", ""))
     return Keeping(
-        allowed=not rules.keys() & {"no-store", "private"},
+        allowed=not rules.keys() & {"no-store", "private"} and "*" not in headers.get("vary", ""),
         fresh=_fresh(rules, headers, now),
-        age=_seconds(headers.get("age", "")) or 0.0,
+        age=_age(headers, now),
         while_revalidate=_while_revalidate(rules),
     )
+
+
+def _age(headers: Mapping[str, str], now: datetime) -> float:
+    """What caches on the way say, or what its date says, whichever is more (RFC 9111, section 4.2.3)."""
+    told = min(_seconds(headers.get("age", "")) or 0.0, LONGEST_AGE)
+    sent = _moment(headers.get("date", ""))
+    apparent = (now - sent).total_seconds() if sent else 0.0
+    return max(told, apparent if apparent > CLOCKS_DIFFER else 0.0)
 
 
 def _while_revalidate(rules: Mapping[str, str]) -> float:

@@ -185,6 +185,8 @@ class FirstAttempt(PlainAttempt[FastLane]):
         question = self._asked.question
         if question.leader is self:
             question.leader = None
+        if not reply.shared:
+            self._part_company()
         if self._crowd is not None and reply.felt and len(self._crowd) > 1:
             target = self._question.target
             self._lane.path.observations.note_repeated(target, reply.felt, len(self._crowd) - 1)

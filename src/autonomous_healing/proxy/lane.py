@@ -210,13 +210,13 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         self._slots: Slots | None = question.target.flow.slots  #: until it is over
         self._slots.in_flight += 1
         exchange.on_gone = self.cancel
-        if self._joinable:
+        if self._joinable or crowd is not None:
             asked.question.leader = self
 
     @property
     def is_live(self) -> bool:
         """Whether something may still come of it."""
-        return self._joinable and not self._exchange.answered
+        return not self._exchange.answered
 
     def joined_by(self, exchange: wire.Exchange) -> bool:
         """Whether one more client waits for what comes of it."""
@@ -258,7 +258,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
         path, question = self._lane.path, self._question
         path.learn(question, self._key, answer.head)
         if answer.head.status == 304 and self._named is not None:
-            answer = path.unchanged(self._named, answer)
+            answer = path.unchanged(self._named, answer) or answer
         now = path.clock.monotonic()
         copy = path.known(question, answer, self._start, now)
         if copy is not None:

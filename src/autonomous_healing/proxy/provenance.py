@@ -43,11 +43,12 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     repeats: "Repeat | None" = None  #: where the same may be said again without asking or healing anew
     felt: str = ""  #: how its caller feels it; empty where that is not counted
+    shared: bool = True  #: those who asked at the same time may have it, too
 
 
 def reply_to(result: Result, *, always_problem: bool) -> Reply:
     """The answer with its provenance, the caller's own error, or the honest failure."""
-    return replace(_reply_to(result, always_problem=always_problem), felt=result.felt)
+    return replace(_reply_to(result, always_problem=always_problem), felt=result.felt, shared=result.shared)
 
 
 def _reply_to(result: Result, *, always_problem: bool) -> Reply:
@@ -74,6 +75,8 @@ def reply_from(response: Response) -> Reply:
         headers |= _reused(response, response.ttl)
     elif response.suspect or response.delayed:
         headers["Healing-Fidelity"] = fidelity_field(response)
+    if response.ttl is None and response.keeping.age >= 1:
+        headers["Age"] = str(int(response.keeping.age))  # from a cache on the way
     return Reply(
         status=response.status, content_type=response.content_type, body=response.body, headers=headers
     )
