@@ -18,6 +18,7 @@ from tests.world import World
 from autonomous_healing.agents import MonitoringSettings
 from autonomous_healing.commands.demo_report import missed_targets
 from autonomous_healing.commands.start import banner
+from autonomous_healing.dashboard import gate
 from autonomous_healing.dashboard.routes import NEEDED
 from autonomous_healing.database import Database
 from autonomous_healing.drills import DrillReport, Stage
@@ -181,11 +182,17 @@ async def test_paths_of_both_ports_are_in_the_reference(product: Product) -> Non
     described = (await product.look("/api/openapi.json")).json()
 
     assert {path for path in lost["known"] if f"`{path}`" not in proxied} == set()
-    assert set(described["paths"]) | {"/ws/health"} == shown_paths
     shown_scopes = {row[0].strip("`"): row[1] for row in table_rows(text, "## The dashboard")}
-    needed = {route.partition(" ")[2]: scope.value for route, scope in NEEDED.items()}
-    assert needed.pop("/api/openapi.json") == "read"
-    assert shown_scopes == needed
+    acts = {row[0].strip("`").removeprefix("POST "): row[1] for row in table_rows(text, "### Acts")}
+    assert set(described["paths"]) | {"/ws/health"} == shown_paths | set(acts)
+    needed = {gate.described(route): scope.value for route, scope in NEEDED.items()}
+    assert needed.pop("GET /api/openapi.json") == "read"
+    assert {f"POST {path}": scope for path, scope in acts.items()} == {
+        route: scope for route, scope in needed.items() if route.startswith("POST ")
+    }
+    assert shown_scopes == {
+        route.partition(" ")[2]: scope for route, scope in needed.items() if not route.startswith("POST ")
+    }
     for path in (path.strip("`") for row in proxied for path in row.split(", ")):
         filled = re.sub(r"\{\w+\}", "1", path)
         assert (await product.ask(filled)).json().get("title") != "Unknown route", path
@@ -196,7 +203,7 @@ async def test_pages_say_where_the_dashboard_answers(product: Product) -> None:
     found = {
         address
         for file in DOCS.rglob("*.md")
-        for address in re.findall(r"http://127\.0\.0\.1:8888(/[^\s'`>)]*)", file.read_text())
+        for address in re.findall(r"(?<!POST )http://127\.0\.0\.1:8888(/[^\s'`>)]*)", file.read_text())
     }
     assert "/health-dashboard" in found
     await eventually(lambda: product.application.database.away_since is None, 20)
