@@ -6,7 +6,11 @@ import pytest
 from tests.world import TRUTH, World, json_of, said, tried
 
 from autonomous_healing.drills.twins import FaultKind
+from autonomous_healing.endpoint_healing.call import Origin
+from autonomous_healing.endpoint_healing.codes import RATE_LIMITED
+from autonomous_healing.endpoint_healing.fetch import FIRST, Hop
 from autonomous_healing.endpoint_healing.probe import Probe
+from autonomous_healing.endpoint_healing.purpose import Purpose
 
 LATEST = "/api/exchange-rate/latest/USD"
 SERIES = "/api/fred/series?series_id=DGS10"
@@ -82,6 +86,17 @@ async def test_a_host_that_says_when_it_is_back_is_not_asked_before_by_anybody()
     assert (await world.get(CHART)).headers == {}
 
 
+async def test_while_a_host_rests_calls_go_to_another() -> None:
+    world = World()
+    chart = world.endpoint("yahoo_finance/chart")
+    ledger = world.admission.limits(chart.source).ledger
+    assert world.admission.choose_host(chart) == "https://query1.finance.yahoo.com"
+    ledger.throttled("", RATE_LIMITED, 60.0, "https://query1.finance.yahoo.com")
+    assert world.admission.choose_host(chart) == "https://query2.finance.yahoo.com"
+    world.clock.pass_time(60.0)
+    assert world.admission.choose_host(chart) == "https://query1.finance.yahoo.com"
+
+
 async def test_when_every_key_is_refused_nobody_is_asked_until_one_returns() -> None:
     world = World()
     world.upstream.says("https", said(429, "", retry_after="60"))
@@ -123,6 +138,23 @@ async def test_a_probe_is_charged_as_one() -> None:
         world.clock.pass_time(60.0)
     assert len(world.upstream.asked) == 2  # a twentieth
     assert (await world.get(CHART)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "hop", "purpose"),
+    [
+        ("live", FIRST, Purpose.FIRST),
+        ("live", Hop(extra=True), Purpose.RETRY),
+        ("live", Hop(extra=True, purpose=Purpose.FALLBACK), Purpose.FALLBACK),
+        ("probe", Hop(extra=True), Purpose.PROBE),
+        ("probe", Hop(purpose=Purpose.RETRY), Purpose.PROBE),
+    ],
+)
+def test_what_nobody_waits_for_is_healed_at_no_ones_expense(
+    origin: Origin, hop: Hop, purpose: Purpose
+) -> None:
+    world = World()
+    assert hop.purpose_for(world.call("yahoo_finance/chart", "exact", origin)) is purpose
 
 
 async def test_the_last_calls_of_a_quota_are_for_healing() -> None:

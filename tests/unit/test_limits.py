@@ -16,17 +16,25 @@ from autonomous_healing.resilience import RetryBudget
 SERIES = "/series"
 MINUTE = QuotaWindowSettings(window="minute", limit=5)
 DAY = QuotaWindowSettings(window="day", limit=8)
+FIXED_DAY = QuotaWindowSettings(window="day", limit=8, kind="fixed")
 
 
 class Source:
     """FRED, or one without keys, with small windows."""
 
-    def __init__(self, name: str = "fred_api", *, keys: int = 2, rotates: bool = True) -> None:
+    def __init__(
+        self,
+        name: str = "fred_api",
+        *,
+        keys: int = 2,
+        rotates: bool = True,
+        day: QuotaWindowSettings = DAY,
+    ) -> None:
         self.clock = ManualClock()
         settings = default_sources()[name].model_copy(update={"terms_allow_rotation": rotates})
         source = build_source(name, settings)
         ring = KeyRing(source, [f"secret-{n}" for n in range(keys)], self.clock, KeySettings())
-        ledger = QuotaLedger(name, [MINUTE, DAY], self.clock)
+        ledger = QuotaLedger(name, [MINUTE, day], self.clock)
         self.limits = SourceLimits(ring, ledger, RetryBudget(clock=self.clock))
 
     def take(self, purpose: Purpose = Purpose.RETRY, avoid: str | None = None, host: str = "") -> str:
@@ -127,3 +135,4 @@ def test_keys_are_told_what_is_left_and_when_it_begins_anew() -> None:
     source.take()
     assert [one.share for one in source.limits.keys.readings()] == [0.8, 1.0]
     assert source.limits.keys.period_left("fred_api#1") is None
+    assert Source(day=FIXED_DAY).limits.keys.period_left("fred_api#1") == 9 * 3600.0

@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import pytest
-from tests.clock import ManualClock
+from tests.clock import ManualClock, WallClock
 
 from autonomous_healing.endpoint_healing.codes import QUOTA_EXHAUSTED, RATE_LIMITED
 from autonomous_healing.endpoint_healing.purpose import Purpose
 from autonomous_healing.endpoint_healing.quota import QuotaLedger, QuotaSpent, Weight
 from autonomous_healing.endpoint_healing.quotas.options import QuotaSettings, QuotaWindowSettings
-from autonomous_healing.endpoint_healing.quotas.shares import Shares
+from autonomous_healing.endpoint_healing.quotas.shares import Shares, share_of
+from autonomous_healing.endpoint_healing.quotas.tally import MOST_SLICES
 
 SECOND = QuotaWindowSettings(window="second", limit=1)
 MINUTE = QuotaWindowSettings(window="minute", limit=5)
@@ -181,6 +183,12 @@ def test_half_of_little_is_not_nothing(limit: int, calls: int) -> None:
     assert made(ledger, FALLBACK) == calls
 
 
+@pytest.mark.parametrize("hundredths", range(101))
+@pytest.mark.parametrize("hundreds", [1, 7, 20, 1000])
+def test_a_whole_share_is_not_rounded_up(hundredths: int, hundreds: int) -> None:
+    assert share_of(hundredths / 100, 100 * hundreds) == hundredths * hundreds
+
+
 def test_the_shares_are_the_operators_to_set() -> None:
     settings = QuotaSettings(first=0.5, background=0.1, probes=0.4)
     ledger = QuotaLedger("x", [DAY], ManualClock(), Shares(settings=settings, of_fallbacks=0.2))
@@ -294,10 +302,85 @@ def test_what_is_given_back_counts_no_more_and_what_others_did_goes_on_counting(
 def test_lending_and_giving_back_for_hours_leaves_nothing_behind() -> None:
     clock = ManualClock()
     ledger = ledger_of(clock, DAY)
+    made(ledger, of=1)
     for _ in range(1000):
         until = clock.monotonic() + 1.0
         ledger.charge_block("", 3, until)
         ledger.give_back("", 3, until)
         clock.pass_time(1.0)
+    assert used(ledger) == [1]
+    assert len(ledger.counter("", "day").calls["all"]) == 1
+
+
+def test_calls_that_are_lent_for_days_take_little_memory_and_are_not_forgotten_early() -> None:
+    clock = ManualClock()
+    ledger = ledger_of(clock, QuotaWindowSettings(window="day", limit=1_000_000))
+    for _ in range(40_000):
+        ledger.charge_block("", 3, clock.monotonic() + 1.0)
+        ledger.give_back("", 1, clock.monotonic() + 1.0)
+        clock.pass_time(4.0)
+    assert len(ledger.counter("", "day").calls["all"]) <= MOST_SLICES
+    made_in_a_day = 2 * 86_400 // 4
+    assert made_in_a_day <= used(ledger)[0] <= 1.01 * made_in_a_day
+
+
+def test_of_a_small_limit_even_the_loans_are_exact() -> None:
+    ledger = ledger_of(ManualClock(), QuotaWindowSettings(window="day", limit=100))
+    for n in range(MOST_SLICES + 1):  # more than it has, but that is not for the ledger to say
+        ledger.charge_block("", 1, n / 1000)
+    assert len(ledger.counter("", "day").calls["all"]) == used(ledger)[0] == MOST_SLICES + 1
+
+
+def test_a_call_after_a_loan_does_not_shorten_it() -> None:
+    clock = ManualClock()
+    ledger = ledger_of(clock, YAHOO)
+    made(ledger, of=1)
+    ledger.charge_block("", 10, 5.0)
+    clock.pass_time(0.1)
+    made(ledger, of=1)
+    clock.pass_time(64.8)
+    assert used(ledger)[0] >= 10
+    clock.pass_time(0.2)
     assert used(ledger) == [0]
-    assert ledger.counter("", "day").calls == {}
+
+
+def test_a_rest_of_all_hosts_is_one_of_each() -> None:
+    ledger = ledger_of(ManualClock(), MINUTE)
+    ledger.throttled("a", RATE_LIMITED, 30.0)
+    assert charge(ledger, key="a", host="https://x.test") == f"{RATE_LIMITED} 30s"
+
+
+def test_probes_and_calls_in_place_of_others_have_their_share_again_after_a_reset() -> None:
+    clock = ManualClock()
+    ledger = ledger_of(clock, QuotaWindowSettings(window="day", limit=100, kind="fixed"))
+    for _ in range(3):
+        assert (made(ledger, PROBE), made(ledger, FALLBACK)) == (5, 48)
+        clock.pass_time(86_400.0)
+
+
+def test_the_first_calls_of_a_day_are_not_mixed_with_the_last_of_the_day_before() -> None:
+    clock = WallClock("2026-03-02T23:59")
+    ledger = ledger_of(clock, QuotaWindowSettings(window="day", limit=25, kind="fixed"))
+    assert made(ledger, of=12) == 12
+    clock.pass_time(120.0)
+    assert made(ledger) == 24
+
+
+def test_between_resets_the_date_is_not_looked_at() -> None:
+    """It takes longer than counting does."""
+
+    class CountedClock(ManualClock):
+        looks = 0
+
+        def now(self) -> datetime:
+            self.looks += 1
+            return super().now()
+
+    clock = CountedClock()
+    ledger = ledger_of(clock, QuotaWindowSettings(window="day", limit=1000, kind="fixed"))
+    for _ in range(2):
+        clock.pass_time(86_400.0)
+        made(ledger, of=1)
+        looks = clock.looks
+        assert made(ledger, of=100) == 100
+        assert clock.looks == looks

@@ -224,6 +224,14 @@ async def test_a_learned_window_outlives_a_restart(machine: Machine) -> None:
     assert (reading.window, reading.limit, reading.used) == ("hour", 100, 60)
 
 
+def test_calls_of_others_outlive_a_restart_within_a_day(machine: Machine) -> None:
+    machine.start()
+    headers = {"x-ratelimit-limit": "25", "x-ratelimit-remaining": "3"}
+    machine.ledgers["small"].learn("", headers, machine.clock.now())
+    machine.start()
+    assert machine.ask("small", 30) == 3
+
+
 async def test_what_was_learned_of_another_plan_is_forgotten(machine: Machine) -> None:
     books = machine.start()
     machine.ask("small", 20)
@@ -277,6 +285,8 @@ def test_what_is_no_counter_is_passed_over(tmp_path: Path, line: bytes) -> None:
 def test_the_file_stays_small_and_is_nobody_elses_to_read(tmp_path: Path) -> None:
     path = tmp_path / "counters"
     file = CounterFile(path)
+    file.write([COUNTER])
+    assert path.stat().st_mode & 0o777 == 0o600
     for used in range(6000):
         file.write([replace(COUNTER, used=used)])
     assert path.stat().st_size < LARGE

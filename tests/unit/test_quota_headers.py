@@ -131,6 +131,8 @@ def test_a_reset_lies_between_now_and_a_month(said: str, resets_in: float | None
         ({"ratelimit": '"a";r=1 "b";r=2'}, []),
         ({"ratelimit": ",".join(f'"{n}";r={n}' for n in range(9))}, []),
         ({"ratelimit": '"a";r=5;' + " " * 2000}, []),
+        ({"x-ratelimit-limit": "5;" + "w" * 1000}, [Told(limit=5)]),
+        ({"x-ratelimit-limit": "5;" + "w" * 2000}, []),
     ],
 )
 def test_what_is_absurd_is_bounded_or_left_out(headers: Mapping[str, str], told: list[Told]) -> None:

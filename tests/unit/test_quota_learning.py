@@ -126,6 +126,16 @@ def test_a_limit_recovers_window_by_window_and_stays_what_it_was_declared() -> N
     assert source.reading("minute").estimated is None
 
 
+def test_a_limit_recovers_however_often_it_is_looked_at() -> None:
+    source = Source(MINUTE)
+    source.ask(80)
+    source.ledger.throttled("", RATE_LIMITED, None)
+    for _ in range(60):
+        source.clock.pass_time(1.0)
+        source.ledger.look()
+    assert source.limits() == {"minute": 79}  # 1.05 * 76
+
+
 def test_a_fixed_window_grows_at_its_resets_but_not_after_one_that_was_throttled() -> None:
     source = Source(FIXED_DAY, clock=WallClock("2026-03-02T15:00"))
     source.ask(20)
@@ -247,6 +257,15 @@ def test_what_was_learned_is_forgotten_when_nothing_is_heard_of_it_for_a_day() -
     assert source.limits() == {"minute": 100}
 
 
+def test_a_throttle_keeps_what_was_learned_too() -> None:
+    source = Source()
+    for _ in range(2):
+        source.ledger.throttled("", RATE_LIMITED, 10.0)
+        source.clock.pass_time(LEARNED_SECONDS - 1.0)
+    source.ledger.look()
+    assert set(source.limits()) == {"minute"}
+
+
 @pytest.mark.parametrize(
     ("headers", "left"),
     [
@@ -283,6 +302,30 @@ def test_calls_of_others_count_until_the_stated_reset_and_ours_for_as_long_as_ev
     source.clock.pass_time(20.0)
     assert source.reading("minute").used == 10
     source.clock.pass_time(40.0)
+    assert source.reading("minute").used == 0
+
+
+def test_who_waits_for_calls_of_others_waits_until_the_stated_reset() -> None:
+    source = Source(MINUTE)
+    source.ask(2)
+    source.says(x_ratelimit_limit="100", x_ratelimit_remaining="0", x_ratelimit_reset="30")
+    source.clock.pass_time(10.0)
+    assert source.ask(1) == 0
+    assert source.refusal == f"{RATE_LIMITED} 20s"
+
+
+def test_an_answer_that_repeats_a_limit_does_not_make_a_throttle_forgotten() -> None:
+    source = Source(MINUTE)
+    source.ask(60)
+    source.ledger.throttled("", RATE_LIMITED, None)
+    source.says(x_ratelimit_limit="100")
+    assert source.limits() == {"minute": 57}
+
+
+def test_a_reset_that_is_far_beyond_a_window_is_one_of_another() -> None:
+    source = Source(MINUTE)
+    source.says(x_ratelimit_limit="100", x_ratelimit_remaining="7", x_ratelimit_reset="7200")
+    assert source.limits() == {"minute": 100, "day": 100}
     assert source.reading("minute").used == 0
 
 

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 #: Slices of a window: what is forgotten late is so by at most this part of it; smaller limits are exact.
 SLICES = 120
 
+#: Where calls are lent, each loan is a slice of its own until there are more of them than this.
+MOST_SLICES = 4 * SLICES
+
 
 class Slice:
     """Calls that lie so close together that they are forgotten together."""
@@ -111,8 +114,22 @@ class Tally:
         self.slices.extendleft(reversed([Slice(last, count) for last, count in parts]))
 
     def _begin(self, last: float, count: int) -> None:
+        if self.width and len(self.slices) >= MOST_SLICES:
+            self._merge()
         self.newest = Slice(last, count)
         self.slices.append(self.newest)
+
+    def _merge(self) -> None:
+        """Make one of slices that lie close, in the older half; of a loan there nothing can be given back."""
+        slices, merged = list(self.slices), deque[Slice]()
+        half = len(slices) // 2
+        for one in slices[:half]:
+            if merged and merged[-1].last // self.width == one.last // self.width:
+                merged[-1].last = max(merged[-1].last, one.last)
+                merged[-1].count += one.count
+            else:
+                merged.append(one)
+        self.slices = merged + deque(slices[half:])
 
     def __repr__(self) -> str:
         return f"<Tally {self.total} in {self.seconds:g}s>"
