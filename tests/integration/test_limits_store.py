@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.unit.test_quota_books import COUNTER, Machine
+from tests.quotas import COUNTER, Machine
 
 from autonomous_healing.database import Database
 from autonomous_healing.endpoint_healing.limits_store import KEPT, QuotaBooks, QuotaStore
