@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.eventually import eventually
-from tests.lanes import WISH, Held, Street, json_in, said, street
+from tests.lanes import WISH, Held, Street, json_in, request, said, street
 from tests.wire_origins import Said, on_both_loops, on_uvloop
 
 LATEST, PLACE = "/api/exchange-rate/latest/USD", "exchange_rate_api/latest"
@@ -320,3 +320,19 @@ async def test_a_304_that_was_not_asked_for_is_no_answer() -> None:
         here.provider.turns.append(b"HTTP/1.1 304 Not Modified\r\n\r\n")
         told = await here.ask(LATEST)
     assert (told.status, json_in(told)["code"]) == (503, "DATA.MISSING")
+
+
+@on_uvloop
+async def test_a_caller_who_wants_the_newest_too_often_gets_what_is_fresh() -> None:
+    """One a second on average; a flood must not burn what a source allows."""
+    async with street("exchange_rate_api", healing=CACHING) as here, here.house.line() as line:
+        await here.ask(LATEST)
+        for _ in range(100):
+            await line.send(request(LATEST, cache_control="no-cache"))
+            last = await line.answer()
+        forced = asked(here) - 1
+        here.clock.pass_time(61.0)
+        await here.ask(LATEST, cache_control="no-cache")
+    assert forced == 60
+    assert status_of(last) == ["autonomous_healing; hit; ttl=900"]
+    assert asked(here) == 62

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from autonomous_healing.endpoint_healing.caching.directives import (
     RequestDirectives,
     request_directives,
 )
+from autonomous_healing.endpoint_healing.caching.forcing import ForcedRevalidations
 from autonomous_healing.endpoint_healing.call import Call, Response
 from autonomous_healing.endpoint_healing.endpoints import Endpoint
 from autonomous_healing.endpoint_healing.fetch import Sent
@@ -49,6 +50,7 @@ class Request:
     path: str
     query: Sequence[tuple[str, str]]
     headers: Mapping[str, str]
+    caller: str = ""  #: its address
 
 
 class PlainQuestions:
@@ -128,6 +130,7 @@ class HealingProxy(PlainQuestions):
         self._healer = healer
         self._always_problem = settings.on_exhausted == "problem"
         self._allow_max = parse_levels(settings.allow_max)
+        self._forced = ForcedRevalidations()
 
     async def handle(self, request: Request) -> Reply:
         """Never raises for what a caller may send."""
@@ -173,15 +176,16 @@ class HealingProxy(PlainQuestions):
 
             async def ask(symbol: str) -> Result:
                 params = quote.asked({"symbol": symbol})
-                return await self._healer.answer(self._call(quote, params, request.headers))
+                return await self._healer.answer(self._call(quote, params, request))
 
-            self._call(quote, {}, request.headers)  # a bad header is told before anything is asked
+            self._call(quote, {}, request)  # a bad header is told before anything is asked
             return await board(symbols, ask, self._clock.now, always_problem=self._always_problem)
         match = self._routes.match(request.path, request.query)
-        call = self._call(match.endpoint, match.params, request.headers)
+        call = self._call(match.endpoint, match.params, request)
         return reply_to(await self._healer.answer(call), always_problem=self._always_problem)
 
-    def _call(self, endpoint: Endpoint, params: Mapping[str, str], headers: Mapping[str, str]) -> Call:
+    def _call(self, endpoint: Endpoint, params: Mapping[str, str], request: Request) -> Call:
+        headers = request.headers
         seconds = self._seconds(headers)
         return Call(
             id=self.new_id(),
@@ -190,10 +194,19 @@ class HealingProxy(PlainQuestions):
             policy=self._policy_of(headers),
             deadline=Deadline.after(self._clock, seconds),
             headers={name: headers[name] for name in FORWARDED if name in headers},
-            wishes=_wishes(headers),
+            wishes=self._wishes_of(request),
             hurried=seconds < self._settings.request_deadline,
             batch=priority_said(headers.get("priority", "")) is Priority.BATCH,
         )
+
+    def _wishes_of(self, request: Request) -> RequestDirectives:
+        """A caller who wants the newest too often gets what is fresh: quotas are paid for by others, too."""
+        wishes = _wishes(request.headers)
+        forces = wishes.no_cache or wishes.max_age is not None or wishes.min_fresh > 0
+        known = request.caller  # not of what another process hands on
+        if forces and known and not self._forced.allows(known, self._clock.monotonic()):
+            return replace(wishes, no_cache=False, max_age=None, min_fresh=0.0)
+        return wishes
 
     def _policy_of(self, headers: Mapping[str, str]) -> Policy:
         said = headers.get("healing-allow")

@@ -221,10 +221,10 @@ class Reception(ABC):
         return cast(Question | None, question)
 
 
-def read_request(request: wire.RequestHead) -> Request:
+def read_request(request: wire.RequestHead, caller: str) -> Request:
     """Raises `ValueError` for a query with too many parameters."""
     path, pairs = _read_target(request.target)
-    return Request(path, pairs, _by_name(request.fields))
+    return Request(path, pairs, _by_name(request.fields), caller)
 
 
 def _by_name(fields: wire.Fields) -> dict[str, str]:

@@ -60,19 +60,19 @@ class ProxyServer(Reception):
             await self._ways.proxy.recall(asked.question.endpoint, asked.question.params)
             if self.lane.take(exchange, asked):
                 return
-        reply = await self._reply(exchange.request)
+        reply = await self._reply(exchange.request, exchange.address)
         if asked is not None:
             self.lane.reply(exchange, asked.question, reply)
         else:
             send(exchange, reply)
 
-    async def _reply(self, request: wire.RequestHead) -> Reply:
+    async def _reply(self, request: wire.RequestHead, caller: str) -> Reply:
         if request.method not in (b"GET", b"HEAD"):
             return not_allowed("data endpoints are asked with GET", "GET, HEAD")
         if view := self._ways.views.get(request.target.decode()):
             return Reply(status=200, content_type="application/json", body=view())
         try:
-            asked = read_request(request)
+            asked = read_request(request, caller)
         except ValueError:
             return refusal(400, "Bad request", f"the query has more than {MOST_PARAMETERS} parameters")
         return await self._ways.proxy.handle(asked)
