@@ -215,6 +215,41 @@ async def test_an_act_that_is_broken_off_is_written_down(targets: Targets, trail
     ]
 
 
+async def test_an_act_that_takes_too_long_is_broken_off_and_written_down(
+    targets: Targets, trail: AuditTrail
+) -> None:
+    door = ActionDoor(trail, targets.clock, uuid7_from(targets.clock), act_seconds=0.1)
+    targets.before = asyncio.Event().wait
+
+    with pytest.raises(Refusal) as refused:
+        await door.act(
+            Caller("ann", HOLDS[Scope.OPERATE]),
+            ActRequest(reason="why not"),
+            Act(action="target.drain", subject="a", do=lambda: targets.drain("a")),
+        )
+
+    assert refused.value.problem.status == 504
+    end, _ = await trail.newest()
+    assert end.entry.details["outcome"] == "failed"
+    assert "broken off after 0.1 s" in str(end.entry.details["why"])
+
+
+async def test_nobody_without_a_name_does_anything_even_where_a_route_would_let_them(
+    targets: Targets, trail: AuditTrail
+) -> None:
+    door = ActionDoor(trail, targets.clock, uuid7_from(targets.clock))
+
+    with pytest.raises(Refusal) as refused:
+        await door.act(
+            Caller(None, HOLDS[Scope.ADMIN]),
+            ActRequest(reason="why not"),
+            Act(action="target.drain", subject="a", do=lambda: targets.drain("a")),
+        )
+
+    assert (refused.value.problem.status, targets.drained) == (403, [])
+    assert list(await trail.newest()) == []
+
+
 async def test_nothing_is_done_that_cannot_be_written_down(
     targets: Targets, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -101,7 +101,10 @@ class Done:
 class ActionDoor:
     """Does what a caller wants, between two entries of the audit log."""
 
-    def __init__(self, audit: AuditTrail, clock: Clock, new_id: NewId) -> None:
+    def __init__(
+        self, audit: AuditTrail, clock: Clock, new_id: NewId, act_seconds: float = ACT_SECONDS
+    ) -> None:
+        self._act_seconds = act_seconds
         self._audit = audit
         self._clock = clock
         self._new_id = new_id
@@ -133,7 +136,7 @@ class ActionDoor:
         )
         await self._begin(begun)
         try:
-            result = await _done_in_time(act)
+            result = await _done_in_time(act, self._act_seconds)
         except BaseException as fault:
             await self._end(begun, {"id": str(act_id), "outcome": "failed", "why": _why(fault)})
             raise
@@ -176,12 +179,12 @@ class ActionDoor:
         return link.seq
 
 
-async def _done_in_time(act: Act) -> Mapping[str, Plain]:
+async def _done_in_time(act: Act, seconds: float) -> Mapping[str, Plain]:
     try:
-        async with asyncio.timeout(ACT_SECONDS):
+        async with asyncio.timeout(seconds):
             return await act.do()
     except TimeoutError:
-        detail = f"It was broken off after {ACT_SECONDS:g} s; whether it took hold is not known."
+        detail = f"It was broken off after {seconds:g} s; whether it took hold is not known."
         raise Refusal(504, detail) from None
 
 
