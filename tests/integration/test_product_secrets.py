@@ -14,7 +14,7 @@ from autonomous_healing.drills.twins import Fault, FaultKind
 ALL_KEYS = tuple(key for keys in KEYS.values() for key in keys)
 
 #: Where a provider's own words about the key, or a URL with the key in it, could slip through.
-SPOKEN = (FaultKind.UNAUTHORIZED, FaultKind.THROTTLE, FaultKind.QUOTA, FaultKind.OUTAGE, FaultKind.CUT)
+SPOKEN = (FaultKind.QUOTA, FaultKind.THROTTLE, FaultKind.UNAUTHORIZED, FaultKind.OUTAGE, FaultKind.CUT)
 
 
 @pytest.fixture
@@ -53,7 +53,8 @@ async def test_no_key_shows_in_anything_that_a_run_leaves(stage: Stage, server_h
     assert [(what, key) for what, text in told for key in ALL_KEYS if key in text] == []
     # And they could have shown: all were used, a provider repeated one, and much was said and kept.
     assert {exchange.key for exchange in stage.exchanges()} >= set(ALL_KEYS)
-    assert any(b"your API key as [redacted]" in one.body for one in answers)
+    faults = [one.fault.kind for one in stage.exchanges() if one.source == "alpha_vantage" and one.fault]
+    assert FaultKind.QUOTA in faults  # whose notice repeats the key
     assert any("alert_fired" in text for _, text in told)
     assert len({what for what, _ in told}) > 40
     assert sum("error_events" in what for what, _ in told) > 20

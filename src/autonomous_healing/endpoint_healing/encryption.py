@@ -3,8 +3,10 @@
 import hashlib
 import hmac
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 #: The one place from which the encryption key comes.
 VARIABLE = "ENCRYPTION_KEY"
@@ -23,15 +25,19 @@ class Cipher:
     So an encryption key is changed: put the new one before the old, start the product once, drop the old.
     """
 
+    _all: "MultiFernet | None"
+
     def __init__(self, keys: str) -> None:
         """`keys`: as they stand in `ENCRYPTION_KEY`, separated by commas."""
         self.problem = ""  #: why nothing can be encrypted or decrypted, in words
         self.malformed = False  #: there is something, but it is no key
-        self._all: MultiFernet | None = None
+        self._all = None
         parts = [part.strip() for part in keys.split(",") if part.strip()]
         if not parts:
             self.problem = f"{VARIABLE} is not set"
             return
+        from cryptography.fernet import Fernet, MultiFernet  # 8 MB, for those only who store keys
+
         try:
             self._all = MultiFernet([Fernet(part) for part in parts])
             self._first = Fernet(parts[0])
@@ -45,21 +51,26 @@ class Cipher:
 
     def decrypt(self, ciphertext: bytes) -> str:
         """Raises `BadEncryptionKey`."""
+        usable = self._usable()
+        from cryptography.fernet import InvalidToken
+
         try:
-            return self._usable().decrypt(ciphertext).decode()
+            return usable.decrypt(ciphertext).decode()
         except InvalidToken:
             raise BadEncryptionKey(f"{VARIABLE} is not the one by which it was encrypted") from None
 
     def renewed(self, ciphertext: bytes) -> bytes:
         """The same by the first key, where it was encrypted by another. Raises `BadEncryptionKey`."""
         secret = self.decrypt(ciphertext)
+        from cryptography.fernet import InvalidToken
+
         try:
             self._first.decrypt(ciphertext)
         except InvalidToken:
             return self.encrypt(secret)
         return ciphertext
 
-    def _usable(self) -> MultiFernet:
+    def _usable(self) -> "MultiFernet":
         if self._all is None:
             raise BadEncryptionKey(self.problem)
         return self._all
@@ -67,6 +78,8 @@ class Cipher:
 
 def new_encryption_key() -> str:
     """For `ENCRYPTION_KEY`."""
+    from cryptography.fernet import Fernet
+
     return Fernet.generate_key().decode()
 
 
