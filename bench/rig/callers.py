@@ -25,7 +25,7 @@ class Way:
 
     def request(self, key: str, headers: Mapping[str, str]) -> bytes:
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        return f"GET {self.path.format(key)} HTTP/1.1\r\nhost: bench\r\n{lines}\r\n".encode()
+        return f"GET {self.path.format(key)} HTTP/1.1\r\nhost: localhost\r\n{lines}\r\n".encode()
 
 
 @dataclass(frozen=True, slots=True)
