@@ -1,11 +1,13 @@
 """What was counted outlives the product: in the table, and in a file for what must not wait for it."""
 
 import logging
+import random
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.clock import WallClock
 from tests.quotas import COUNTER, Machine
 
 from autonomous_healing.database import DatabaseAway
@@ -97,6 +99,22 @@ async def test_what_file_and_table_both_know_counts_once(machine: Machine) -> No
         await books.recall()
         await books.save()
     assert {machine.used(source) for source in machine.windows} == {10}
+
+
+async def test_no_call_counts_twice_because_two_clocks_never_quite_agree(machine: Machine) -> None:
+    chance = random.Random(7)
+
+    class UneasyClock(WallClock):
+        def now(self) -> datetime:
+            return super().now() + timedelta(seconds=chance.uniform(-0.002, 0.002))
+
+    machine.clock = UneasyClock()
+    for calls in range(1, 26):
+        books = machine.start()
+        assert machine.ask("sliding", 1) == 1
+        await books.save()
+        assert machine.used("sliding") == calls
+        machine.clock.pass_time(60.0)
 
 
 async def test_what_the_table_knows_is_not_lost_because_it_is_asked_late(

@@ -20,6 +20,9 @@ PACE_SECONDS = 3600.0
 #: A stated wait may be that much longer than its window: providers round up.
 ROUNDED = 1.05
 
+#: Seconds by which a call may seem to be later each time it is written down: two clocks are looked at.
+_SAME = 0.01
+
 #: In a counter, the calls of all purposes.
 _ALL = "all"
 
@@ -263,7 +266,7 @@ class Window(ABC):
     def _unknown(self, parts: Sequence[Part], now: float, wall: float) -> list[tuple[float, int]]:
         """Those that still count and were not taken up before, as moments of the monotonic clock."""
         shift = wall - now
-        found = [(min(at - shift, now), count) for at, count in parts if at > self._restored_to]
+        found = [(min(at - shift, now), count) for at, count in parts if at > self._restored_to + _SAME]
         return [(at, count) for at, count in found if at + self.seconds > now]
 
     def _tallies(self) -> dict[str, Tally]:
