@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 #: No copy counts as the answer itself for longer, whatever its provider says: one day, as in the settings.
 LONGEST = 86_400.0
@@ -73,7 +74,8 @@ def _fresh(rules: Mapping[str, str], headers: Mapping[str, str], now: datetime) 
     return min(max(0.0, (expires - sent).total_seconds()), LONGEST) if expires else 0.0
 
 
-def _directives(said: str) -> dict[str, str]:
+@lru_cache(256)
+def _directives(said: str) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for part in said.split(","):
         name, _, value = part.partition("=")
@@ -86,6 +88,7 @@ def _seconds(said: str) -> float | None:
     return float(said) if said.isascii() and said.isdigit() else None
 
 
+@lru_cache(256)  # a source says the same date for a second
 def _moment(said: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(said)
