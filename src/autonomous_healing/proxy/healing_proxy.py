@@ -105,14 +105,9 @@ class PlainQuestions:
             return None
 
     @staticmethod
-    def reused(response: Response) -> Reply:
-        """The reply that a copy makes which answers without its source being asked."""
+    def untouched(response: Response) -> Reply:
+        """The reply that a source makes by itself: with a good first answer, or with a copy of one."""
         return reply_from(response)
-
-    @staticmethod
-    def untouched(call: Call, response: Response) -> Reply:
-        """The reply that a good first answer makes."""
-        return reply_to(Result(call=call, response=response), always_problem=False)
 
 
 class HealingProxy(PlainQuestions):

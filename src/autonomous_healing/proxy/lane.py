@@ -105,7 +105,7 @@ class Lane(ABC):
         """Its head is made once for each second of its age."""
         second = int(age) if age < copy.fresh else -1 - int(age)
         if copy.aged_at != second:
-            copy.aged_at, copy.aged_head = second, wire_head(self.questions.reused(copy.reused(age)))
+            copy.aged_at, copy.aged_head = second, wire_head(self.questions.untouched(copy.reused(age)))
         exchange.respond(copy.aged_head, copy.response.body)
 
     def _refresh(self, exchange: wire.Exchange, asked: Asked, copy: Copy) -> bool:
@@ -271,7 +271,7 @@ class PlainAttempt(wire.Asking, Generic[LaneT]):
             self.unfit(call, answer)
             return
         path.note(question, path.clock.monotonic() - self._start)
-        reply = self._lane.questions.untouched(call, response)
+        reply = self._lane.questions.untouched(response)
         head = wire_head(reply)
         path.remember(question, answer, response, head)
         self._reply(head, reply.body, shared=path.shares(response))

@@ -197,7 +197,7 @@ class LeasedAttempt(PlainAttempt[LeasedLane]):
             if response is not None:
                 self._handing.cancel()
                 path.note(question, path.clock.monotonic() - self._start)
-                reply = self._lane.questions.untouched(call, response)
+                reply = self._lane.questions.untouched(response)
                 head = wire_head(reply)
                 path.remember(question, answer, response, head)
                 exchange.respond(head, reply.body)
