@@ -290,3 +290,4 @@ async def test_it_is_written_behind_everybody_s_back(database: Database) -> None
         await eventually(lambda: store.counts.written == 1)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+        assert (store.counts.written, store.waiting, store.counts.dropped) == (1, 0, 0)

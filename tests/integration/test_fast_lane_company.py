@@ -111,8 +111,11 @@ async def test_who_asked_first_may_leave_without_harm_to_the_others(headers: dic
         await eventually(lambda: here.house.server.in_flight == 3)
         held.let_go()
         told = await said_to(lines)
+        here.house.path.count()
+        felt = here.house.health(PLACE).felt
     assert [one.status for one in told] == [200] * 3
     assert len(here.origin.asked) == 1
+    assert felt == {"fresh": 3}  # and not by who left
 
 
 @WAYS

@@ -9,7 +9,6 @@ from tests.integration.test_fast_lane_company import (
     COMPANY,
     LATEST,
     ONCE,
-    PLACE,
     UPSTREAM,
     WAYS,
     good,
@@ -18,7 +17,7 @@ from tests.integration.test_fast_lane_company import (
     said_to,
     settled,
 )
-from tests.lanes import request, said, street
+from tests.lanes import said, street
 from tests.wire_origins import on_uvloop
 
 
@@ -49,23 +48,6 @@ async def test_a_private_answer_that_a_retry_brings_goes_to_one(headers: dict[st
         told = await said_to(lines)
     assert [one.status for one in told] == [200] * 3
     assert len(here.origin.asked) == 4
-
-
-@WAYS
-@on_uvloop
-async def test_only_who_got_an_answer_has_felt_one(headers: dict[str, Any]) -> None:
-    async with street("exchange_rate_api", healing=ONCE) as here, AsyncExitStack() as stack:
-        held = hold(here, good(here))
-        async with here.house.line() as first:
-            await first.send(request(LATEST, **headers))
-            await eventually(held.has_come)
-            lines = await lines_of(here, stack, 3, **headers)
-            await settled(here, 4)
-        await eventually(lambda: here.house.server.in_flight == 3)
-        held.let_go()
-        await said_to(lines)
-        felt = here.house.health(PLACE).felt
-    assert felt == {"fresh": 3}
 
 
 @pytest.mark.parametrize(

@@ -89,3 +89,4 @@ async def test_counters_are_in_the_table_soon_and_at_a_stop(stage: Stage, server
         ledgers = {ledger.source: ledger for ledger in product.application.parts.admission.ledgers()}
         await eventually(lambda: product.application.database.away_since is None)
         await eventually(lambda: sum(one.used for one in ledgers["exchange_rate_api"].readings()) == 2)
+        assert {one.window for one in ledgers["exchange_rate_api"].readings() if one.used} == {"month"}

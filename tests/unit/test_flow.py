@@ -160,8 +160,11 @@ async def test_in_trouble_some_calls_are_refused_by_its_name() -> None:
 async def test_in_trouble_a_trial_is_not_refused() -> None:
     target = Target()
     await in_trouble(target)
+    entered = 0
     for _ in range(50):
         await target.flow.enter(Priority.SHADOW, 0.0, trial=True)
+        entered += 1
+    assert entered == 50
 
 
 @pytest.mark.parametrize("blame", [Blame.DATA, Blame.KEY, Blame.CALLER, Blame.PROXY, Blame.NETWORK])
